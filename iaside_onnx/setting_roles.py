@@ -15,6 +15,8 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
+from .defaults import PUBLISHED
+
 
 class Belongs(Enum):
     """What a setting belongs to, and so what a difference in it means."""
@@ -67,7 +69,7 @@ DAMAGE_SETTINGS = SETTINGS | _declared(
 HEATMAP_SETTINGS = SETTINGS | _declared(
     (Belongs.GAME, "seed draws strength clip"),
     (Belongs.ESTIMATE, "grid"),
-    (Belongs.VIEW, "bands norm separate_dc"),
+    (Belongs.VIEW, "bands norm spacing edges separate_dc"),
 )
 VIEW = tuple(name for name, owner in SETTINGS.items() if owner is Belongs.VIEW)
 # What an analysis shares with a heat map, or with what perturbations do to each band, that is read
@@ -79,7 +81,7 @@ FED = (
     "execution", "set",
     "size",
 )  # fmt: skip
-SNR_FIT = ("bands", "norm", "size")
+SNR_FIT = ("bands", "norm", "spacing", "edges", "size")
 # What finished files hold beside the settings that determine them: views, and what follows.
 _BESIDE = {"height", "width", "channels"} | {
     name
@@ -97,15 +99,13 @@ def _missing() -> dict[str, Any]:
     before = {
         "labels": "given",
         "task": "classes",
-        "estimator": "exact",
         "draws": "name",
         "tf32": True,
         "label_offset": 0,
         "execution": "cpu",
-        "spacing": "linear",
         "edges": None,
     }
-    return {**asdict(Settings()), **before}
+    return {**asdict(Settings()), **PUBLISHED, **before}
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,14 @@ class Apart:
     other: Any
 
     def __str__(self) -> str:
-        return f"{self.setting} {self.other} against {self.first}"
+        return f"{self.setting} {_text(self.other)} against {_text(self.first)}"
+
+
+def _text(value: Any) -> str:
+    """A value as it is typed, where that is shorter than what Python writes."""
+    if isinstance(value, list) and value and all(isinstance(each, float) for each in value):
+        return ",".join(f"{each:.4g}" for each in value)
+    return str(value)
 
 
 def settings_apart(
@@ -147,10 +154,15 @@ def settings_apart(
 
 
 def _said_by_another(first: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """What need not be compared of spacing and edges: the first only says how edges were found."""
+    """What need not be compared of spacing and edges.
+
+    Of equal edges the spacing only says how they were found; other edges follow from another
+    spacing, norm or number of bands, which is said in their place.
+    """
     if first.get("edges") is not None and first.get("edges") == other.get("edges"):
         return ["spacing"]
-    return ["edges"] if first.get("spacing") != other.get("spacing") else []
+    causes = "spacing", "norm", "bands"
+    return ["edges"] if any(first.get(key) != other.get(key) for key in causes) else []
 
 
 def identity_apart(settings: Mapping[str, Any], written: Mapping[str, Any]) -> list[Apart]:
@@ -160,7 +172,9 @@ def identity_apart(settings: Mapping[str, Any], written: Mapping[str, Any]) -> l
     the rest as well.
     """
     apart = settings_apart(settings, written, {})
-    return [each for each in apart if each.setting in settings or each.setting not in _BESIDE]
+    # Where bands determine the result, so does their spacing, which is not always written down.
+    kept = {*settings, *(("spacing", "edges") if "bands" in settings else ())}
+    return [each for each in apart if each.setting in kept or each.setting not in _BESIDE]
 
 
 def without_sample(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import defaults
 from .checks import (
     check_choice,
     check_number,
@@ -22,9 +23,9 @@ from .checks import (
 )
 from .errors import InvalidOption, UsageError
 from .mathematics.absence import ABSENCES
-from .mathematics.bands import NORMS, check_edges
+from .mathematics.bands import NORMS
 from .mathematics.coalitions import ESTIMATORS, PLAYERS, SEEDS, default_estimator, drawn_count
-from .mathematics.spacing import GIVEN, LINEAR, SPACINGS
+from .mathematics.spacing import check_asked
 from .spelling import option
 from .tasks import TASKS
 
@@ -33,6 +34,8 @@ OUTPUT_MAPS = ("real", "magnitude")
 # More than there is of anything that is counted, and less than what any library stumbles over.
 MOST_COUNT = 1 << 31
 MOST_OFFSET = 1_000_000
+# What a pixel of a mask may hold, which is read as int32.
+MASK_NUMBERS = -(1 << 31), (1 << 31) - 1
 # Beyond these logits are all equal, or no numbers, in the single precision of the game.
 TEMPERATURES = (1e-6, 1e6)
 SAMPLINGS = ("stratified", "nested")
@@ -141,12 +144,12 @@ class Settings:
         Of masks: pixels of this number do not count, beside those of 255.
     """
 
-    bands: int = 8
+    bands: int = defaults.BANDS
     separate_dc: bool = False
-    norm: str = "linf"
-    spacing: str = LINEAR
+    norm: str = defaults.NORM
+    spacing: str = defaults.SPACING
     edges: tuple[float, ...] | None = None
-    absence: str = "gaussian"
+    absence: str = defaults.ABSENCE
     samples: int = 200
     sampling: str = "stratified"
     seed: int = 0
@@ -163,7 +166,7 @@ class Settings:
     label_offset: int | None = None
     temperature: float | str = 1.0
     output_map: str = "real"
-    estimator: str | None = None
+    estimator: str | None = defaults.ESTIMATOR
     passes: int | None = None
     set: tuple[str, ...] = ()
     allow_random: bool = False
@@ -249,14 +252,6 @@ class Settings:
                 f"{option('task', self.task)}"
             )
 
-    def _check_spacing(self) -> None:
-        """Refuse edges where they are not asked for, and the other way round."""
-        check_choice("spacing", self.spacing, SPACINGS)
-        if (self.spacing == GIVEN) != (self.edges is not None):
-            raise UsageError(f"{option('spacing', GIVEN)} and {option('edges')} go together")
-        if self.edges is not None:
-            check_edges(self.edges, self.bands)
-
     def _check_reading(self) -> None:
         """Refuse what cannot say how the model is read."""
         for name in ("input", "output_kind", "head"):
@@ -274,7 +269,7 @@ class Settings:
         elif self.threshold is not None:
             check_number("threshold", self.threshold, 0.0, 1.0, "a probability, or a file")
         if self.ignore is not None:
-            check_number("ignore", self.ignore, 0, MOST_COUNT, "a number of a mask")
+            check_number("ignore", self.ignore, *MASK_NUMBERS, "a number of a mask")
 
     def check(self) -> None:
         """Refuse values that cannot be used with a `UsageError`, before any work is done."""
@@ -298,7 +293,7 @@ class Settings:
         if self.bands < 1 or not least <= self.players <= most:
             takes = f"the {estimator} estimator takes {least} to {most} players"
             raise InvalidOption("bands", self.bands, takes)
-        self._check_spacing()
+        check_asked(self.spacing, self.edges, self.bands)
         if estimator == "exact" and self.passes is not None:
             drawing = option("estimator", "permutation", "regression")
             raise UsageError(f"{option('passes')} goes with {drawing}; exact needs all 2^M")

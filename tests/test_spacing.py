@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from contextlib import nullcontext
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import iaside_onnx as ia
 from iaside_onnx import band_images, band_index
+from iaside_onnx.defaults import PUBLISHED
 from iaside_onnx.errors import UsageError
 from iaside_onnx.mathematics.bands import NORMS, check_bands
 from iaside_onnx.mathematics.spacing import (
@@ -21,6 +24,7 @@ from iaside_onnx.mathematics.spacing import (
 )
 
 from . import graphs
+from .conftest import write_npz
 
 sizes = st.integers(7, 40)
 
@@ -177,3 +181,167 @@ def test_an_empty_band_is_found_at_little_cost(norm):
 def test_what_are_no_edges_is_refused(edges, words):
     with pytest.raises(UsageError, match=words):
         band_index(32, 32, 3, edges=edges)
+
+
+# From here on, measurements.
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A network and twelve images of 16 pixels, of two classes."""
+    rng = np.random.default_rng(3)
+    images = rng.integers(0, 256, (12, 16, 16, 3), np.uint8)
+    images[::2, :, :8] //= 3
+    model = graphs.small_network(tmp_path / "m.onnx", size=16)
+    return model, write_npz(tmp_path / "d.npz", images, np.arange(12) % 2)
+
+
+def edges_by_hand(data, bands, norm):
+    """Of the mean spectrum of all images in [0, 1]."""
+    with np.load(data) as held:
+        pixels = np.moveaxis(held["images"], -1, 1) / 255.0
+    power = (np.abs(np.fft.rfft2(pixels)) ** 2).mean(axis=0)
+    return list(equal_energy_edges(power, pixels.shape[-1], bands, norm))
+
+
+OPTIONS = ("--bands", 3, "--quiet")
+
+
+def test_a_report_says_where_its_bands_lie_however_it_came_about(iaside, small, tmp_path):
+    model, data = small
+    whole, given, resumed = (tmp_path / f"{name}.h5" for name in ("whole", "given", "resumed"))
+    spacing = ("--norm", "l2", "--spacing", "equal-energy", *OPTIONS)
+    assert iaside("analyze", model, data, "-o", whole, *spacing).exit_code == 0
+    report = ia.load(whole)
+    edges = edges_by_hand(data, 3, "l2")
+    assert report.settings["spacing"] == "equal-energy"
+    assert report.settings["edges"] == edges
+    assert report.format_version == 4
+    # The absence that needs no statistics, and half of the images: the same edges.
+    parts = []
+    for shard in (1, 2):
+        part = tmp_path / f"part{shard}.h5"
+        parts.append(part)
+        options = ("-o", part, *spacing, "--absence", "zero", "--shard", f"{shard}/2")
+        assert iaside("analyze", model, data, *options).exit_code == 0
+        assert ia.load(part).settings["edges"] == edges
+    assert iaside("merge", *parts, "-o", resumed).exit_code == 0
+    zero = ia.analyze(model, data, bands=3, norm="l2", spacing="equal-energy", absence="zero")
+    assert np.array_equal(ia.load(resumed).log_prob, zero.log_prob)
+    # Given edges play the same game, and may be compared with where they are from.
+    typed = ",".join(map(repr, edges))
+    options = ("--norm", "l2", "--spacing", "given", "--edges", typed, *OPTIONS)
+    assert iaside("analyze", model, data, "-o", given, *options).exit_code == 0
+    assert np.array_equal(ia.load(given).log_prob, report.log_prob)
+    assert iaside("compare", whole, given).exit_code == 0
+    checked = iaside("verify", whole, "--model", model, "--images", data, "--redo", 2)
+    assert checked.exit_code == 0
+    assert "the same bit for bit" in checked.stdout
+
+
+def test_reports_of_other_spacings_are_not_compared(iaside, small, tmp_path):
+    model, data = small
+    files = []
+    for name, more in {
+        "linear": (), "octave": ("--spacing", "octave"),
+        "near": ("--spacing", "given", "--edges", "0.25,0.6"),
+    }.items():  # fmt: skip
+        files.append(tmp_path / f"{name}.h5")
+        assert iaside("analyze", model, data, "-o", files[-1], *more, *OPTIONS).exit_code == 0
+    for first, other in itertools.permutations(files, 2):
+        refused = iaside("compare", first, other)
+        assert refused.exit_code == 2
+        assert f"spacing {ia.load(other).settings.get('spacing', 'linear')} against" in (
+            refused.stderr
+        )
+    shown = iaside("show", files[1]).stdout
+    assert "3 bands (linf, octave)" in shown
+    assert "1 (8 to 4 px)" in shown
+    assert "px" not in iaside("show", files[0]).stdout
+    held = json.loads(iaside("show", files[1], "--json").stdout)["band_edges"]
+    assert held == {
+        "radius": [0.0, 0.25, 0.5, 1.0], "cycles_a_pixel": [0.0, 0.125, 0.25, 0.5],
+    }  # fmt: skip
+    page = tmp_path / "page.html"
+    assert iaside("html", *files, "-o", page).exit_code == 0
+    html = page.read_text(encoding="utf-8")
+    assert "differ in spacing: given, linear, octave" in html
+
+
+@pytest.mark.parametrize("spacing", ["octave", "equal-energy"])
+def test_other_measurements_have_the_same_bands(iaside, small, tmp_path, spacing):
+    model, data = small
+    report = ia.analyze(model, data, bands=3, spacing=spacing, samples=0)
+    edges = report.settings["edges"]
+    damage = ia.explain(model, data, corruption="contrast", bands=3, spacing=spacing, samples=0)
+    assert damage.settings["edges"] == edges
+    assert damage.format_version == 3
+    snr = ia.measure_snr(
+        data, corruption="contrast", severity=3, bands=3, spacing=spacing, samples=0
+    )
+    assert snr.settings["edges"] == edges
+    assert np.isin(edges, snr.ring_edges).all()
+    # A contrast of 0.4 leaves 0.4 of every band but DC, wherever the edges are.
+    np.testing.assert_allclose(snr.curves[0][0].gain.value[1:], 0.4, atol=1e-6)
+    assert ia.predict_damage(report, snr).settings["edges"] == edges
+    heat = ia.measure_heatmap(model, data, bands=3, spacing=spacing, samples=4)
+    other = ia.analyze(model, data, bands=3, spacing=spacing, samples=4)
+    assert heat.settings["edges"] == other.settings["edges"]
+    assert heat.format_version == 4
+    for result in (damage, snr, heat, report):
+        path = tmp_path / f"{type(result).__name__}.h5"
+        result.save(path)
+        assert iaside("show", path).exit_code == 0
+        assert iaside("plot", path, "-o", path.with_suffix(".png")).exit_code == 0
+        of = () if result is snr else ("--model", model)
+        checked = iaside("verify", path, *of, "--images", data, "--redo", 2)
+        assert checked.exit_code == 0, checked.stdout
+
+
+def test_a_heat_map_can_be_seen_in_other_bands(small):
+    model, data = small
+    heat = ia.measure_heatmap(model, data, bands=3, samples=3)
+    octaves = heat.view(spacing="octave")
+    assert octaves.settings["edges"] == [0.25, 0.5]
+    assert octaves.view(bands=4).settings["edges"] == [0.125, 0.25, 0.5]
+    assert octaves.view(spacing="linear").settings == heat.settings
+    assert octaves.view(confidence=0.9).settings["edges"] == [0.25, 0.5]
+    with pytest.raises(UsageError, match="needs edges"):
+        heat.view(spacing="equal-energy")
+    report = ia.analyze(model, data, bands=3, spacing="equal-energy", norm="l1")
+    assert heat.seen_as(report).settings["edges"] == report.settings["edges"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--spacing", "octave"), "use at most 4"),
+        (("--spacing", "equal-energy", "--bands", 9), "use at most 8"),
+        (("--spacing", "octaves"), "did you mean octave"),
+        (("--spacing", "given"), "go together"),
+        (("--edges", "0.1,0.2"), "go together"),
+        (("--spacing", "given", "--edges", "0.1;0.2"), "is no list of radii"),
+        (("--spacing", "given", "--edges", "0.2,0.5"), "2 edges make --bands 3"),
+        (("--bands", 3, "--spacing", "given", "--edges", "0.2,0.21"), "would hold no frequency"),
+        (("--as-published", "--norm", "l2"), "--as-published means --norm linf"),
+        (("--as-published", "--beta", "0.5"), "--as-published means --beta 0.75"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_in_one_line(iaside, small, tmp_path, options, words):
+    refused = iaside("analyze", *small, "-o", tmp_path / "r.h5", *options)
+    assert refused.exit_code == 2
+    assert words in refused.stderr
+    assert refused.stderr.splitlines()[-1].startswith("Error: ")
+    assert not (tmp_path / "r.h5").exists()
+
+
+def test_as_published_is_what_the_paper_has(small):
+    model, data = small
+    one = ia.analyze(model, data, as_published=True, samples=4)
+    assert "spacing" not in one.settings  # as files of the first version have it
+    assert {**PUBLISHED, **one.settings}.items() >= PUBLISHED.items()
+    with pytest.raises(UsageError, match="as_published=True means spacing='linear'"):
+        ia.explain(model, data, corruption="fog", spacing="octave", as_published=True)
+    damage = ia.explain(model, data, corruption="fog", samples=4, as_published=True)
+    assert damage.settings["norm"] == "linf"
+    assert damage.value == "right"

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UsageError
-from ..images.folders import all_pictures, class_folders, holds_labels
+from ..errors import UsageError, said
+from ..images.folders import all_pictures, class_folders, fault_of_labels
 from ..images.sample import OWN_ANSWERS, Reading
 from ..listener import Listener
 from ..measure.request import ModelOptions
@@ -69,9 +69,10 @@ def find_labels(
         return None
     # Beside class folders it may be a table of something else.
     sets = Reading(images, path).of_task(kind.name).sets
-    if holds_labels(images, path, sets=sets) or class_folders(images, Listener()) is None:
+    fault = fault_of_labels(images, path, sets=sets)
+    if fault is None or class_folders(images, Listener()) is None:
         return str(path)
-    listener.note(f"{path} lists no pictures of the folder, so the class folders are the classes")
+    listener.note(f"{said(fault)}; it is not used, the class folders are the classes")
     return None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ..defaults import ABSENCE
 from .measure import measure, model_on_images
 from .numbers import INTEGER, NUMBER
 from .options import (
@@ -31,7 +32,7 @@ from .show import measurement_of
     norm_option,
     spacing_options,
     click.option(
-        "--absence", cls=Listed, table="mathematics.absence.ABSENCES", default="gaussian",
+        "--absence", cls=Listed, table="mathematics.absence.ABSENCES", default=ABSENCE,
         show_default=True, help="What stands for an absent band: {names}.",
     ),
     click.option(

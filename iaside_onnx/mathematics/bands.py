@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import check_choice, check_truth, check_whole, is_number
+from ..defaults import BANDS, NORM
 from ..errors import InvalidOption, UsageError
 from ..spelling import option
 from .numbers import real_numbers
@@ -31,8 +32,8 @@ _MOST_LINES = 1 << 12
 def band_index(
     height: int,
     width: int,
-    bands: int = 8,
-    norm: str = "linf",
+    bands: int = BANDS,
+    norm: str = NORM,
     *,
     separate_dc: bool = False,
     edges: Sequence[float] | None = None,
@@ -145,8 +146,9 @@ def check_bands(
         if (empty := first_empty(height, width, norm, edges, separate_dc=separate_dc)) is None:
             return
         low, high = ([0.0, *edges, 1.0][empty + end] for end in (0, 1))
+        named = option("edges") if parameter == "bands" else option(parameter, bands)
         raise UsageError(
-            f"{option('edges')}: band {empty} of {bands}, radius {low:.4g} to {high:.4g}, would "
+            f"{named}: {parameter[:-1]} {empty} of {bands}, radius {low:.4g} to {high:.4g}, would "
             f"hold no frequency of images of {width} x {height} pixels"
         )
     if _all_held(height, width, bands, norm, separate_dc=separate_dc):
@@ -269,8 +271,8 @@ def _band_of(
 
 def band_images(
     image: NDArray[Any],
-    bands: int = 8,
-    norm: str = "linf",
+    bands: int = BANDS,
+    norm: str = NORM,
     *,
     separate_dc: bool = False,
     edges: Sequence[float] | None = None,

@@ -22,14 +22,22 @@ _CANDIDATES = 500
 
 
 def overlaps(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
-    """Intersection over union of each box (n, 4) with each other one (m, 4), shape (n, m)."""
+    """Intersection over union of each box (n, 4) with each other one (m, 4), shape (n, m).
+
+    Boxes without an area overlap wholly where they are the same, and else not at all.
+    """
     boxes, others = np.asarray(boxes, np.float64), np.asarray(others, np.float64)
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    common = (high - low).clip(0).prod(axis=2)
-    areas = [(each[:, 2:] - each[:, :2]).clip(0).prod(axis=1) for each in (boxes, others)]
-    union = areas[0][:, None] + areas[1] - common
-    shares = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+    with np.errstate(invalid="ignore"):  # of boxes without an end
+        common = (high - low).clip(0).prod(axis=2)
+        areas = [(each[:, 2:] - each[:, :2]).clip(0).prod(axis=1) for each in (boxes, others)]
+        union = areas[0][:, None] + areas[1] - common
+    some = union > 0
+    shares = np.divide(common, union, out=np.zeros_like(common), where=some)
+    if not some.all():
+        rows, columns = np.nonzero(~some)
+        shares[rows, columns] = (boxes[rows] == others[columns]).all(axis=1)
     return np.asarray(shares)
 
 

@@ -12,11 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import check_choice
+from ..defaults import BANDS, NORM
 from ..errors import UsageError
+from ..spelling import option
 from .bands import (
     TOLERANCE,
     check_bands,
     check_count,
+    check_edges,
     first_empty,
     half_plane_radii,
     too_many,
@@ -45,7 +49,7 @@ def octave_edges(bands: int) -> Edges:
 
 
 def equal_energy_edges(
-    power: NDArray[Any], width: int, bands: int = 8, norm: str = "linf"
+    power: NDArray[Any], width: int, bands: int = BANDS, norm: str = NORM
 ) -> Edges:
     """Edges between which the bands hold shares of a spectrum that are as equal as can be.
 
@@ -101,6 +105,31 @@ def equal_energy_edges(
         energy = np.ones_like(energy)
     starts = _most_equal(energy / energy.sum(), bands)
     return tuple(float(radius[1 + start].round(_DIGITS)) for start in starts[1:])
+
+
+def check_asked(spacing: Any, edges: Any, bands: int) -> None:
+    """Refuse a spacing that is none, edges that go with another one, and the other way round."""
+    check_choice("spacing", spacing, SPACINGS)
+    if (spacing == GIVEN) != (edges is not None):
+        raise UsageError(f"{option('spacing', GIVEN)} and {option('edges')} go together")
+    if edges is not None:
+        check_edges(edges, bands)
+
+
+def ring_edges(edges: Sequence[float], rings: int) -> Edges:
+    """Edges of rings that part each band into as many of equal width.
+
+    `edges` are those of the bands; `rings` is a multiple of their number.
+
+    Examples
+    --------
+    >>> ring_edges((0.5, 0.75), 6)
+    (0.25, 0.5, 0.625, 0.75, 0.875)
+    """
+    ends = np.array([0.0, *edges, 1.0])
+    parts = np.arange(rings // (len(ends) - 1)) / (rings // (len(ends) - 1))
+    inner = ends[:-1, None] + np.diff(ends)[:, None] * parts
+    return tuple(map(float, inner.ravel()[1:]))
 
 
 def check_spacing(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import plain
+from ..defaults import BETA
 from ..errors import UsageError
 from ..inference.engine import Engine
 from ..mathematics.absence import ABSENCES, Baselines, SampleStatistics
@@ -17,14 +18,13 @@ from ..mathematics.coalitions import default_passes, draw_coalitions
 from ..mathematics.estimators import image_values
 from ..mathematics.intervals import score_stderr
 from ..mathematics.score import in_order
-from ..mathematics.spacing import Edges
 from ..results.example import row_to_show
 from ..results.report import Report, check_view
 from ..results.value_table import game_of, value_of
 from ..settings import Settings
 from ..spelling import option
 from ..tasks import CLASSES
-from .banding import band_settings, index_of, need_sample, refuse_bands, settled_edges
+from .banding import Banding
 from .batch_size import BatchSize
 from .clean_check import CleanCheck
 from .clean_pass import CleanPass, shown_pixels
@@ -47,7 +47,7 @@ def analyze(
     *,
     target_stderr: float | None = None,
     value: str | None = None,
-    beta: float = 0.75,
+    beta: float = BETA,
     confidence: float = 0.95,
     **options: Unpack[GameOptions],
 ) -> Report:
@@ -100,7 +100,8 @@ def analyze(
 
     def settle(subject: Subject) -> Game:
         form, estimator, players = subject.classifier.form, asked.chosen_estimator, asked.players
-        refuse_bands(asked, form.height, form.width)
+        banding = Banding.of(asked)
+        banding.check(form.height, form.width)
         if asked.estimator is None and estimator != "exact":
             subject.listener.note(
                 f"estimator: {estimator}, since {players} players have {1 << players:,} "
@@ -115,7 +116,7 @@ def analyze(
                     "and comes to the same error sooner"
                 )
         value_of(subject.classifier.kind, value)  # refuses another before the work
-        return Game(asked, outputs=subject.classifier.task().columns - 1)
+        return Game(asked, banding, outputs=subject.classifier.task().columns - 1)
 
     return measure(request, settle, {"value": value, "beta": beta, "confidence": confidence})
 
@@ -135,8 +136,6 @@ class Game(Measurement[Report]):
         The coalitions of each row; None where all rows hold all coalitions.
     clean : ndarray of float32, shape (n,)
         The value of the grand coalition of each row, as the clean pass found it.
-    edges : tuple of float or None
-        Of the bands; None where these are of equal width.
     outputs : int
         Of which distances are kept.
     check : CleanCheck or None
@@ -144,19 +143,19 @@ class Game(Measurement[Report]):
     """
 
     asked: Settings
+    banding: Banding
     statistics: SampleStatistics = field(default_factory=SampleStatistics)
     drawn: NDArray[np.uint64] | None = None
     clean: NDArray[np.float32] | None = None
     check: CleanCheck | None = None
     outputs: int = 0
-    edges: Edges | None = None
 
     kind = Report
 
     @property
     def of_whole_sample(self) -> bool:
         """Where what stands for absent bands, or the bands themselves, follow from all images."""
-        return ABSENCES[self.asked.absence].of_sample or need_sample(self.asked)
+        return ABSENCES[self.asked.absence].of_sample or self.banding.of_sample
 
     @property
     def columns(self) -> int:
@@ -197,13 +196,13 @@ class Game(Measurement[Report]):
         check = CleanCheck.of(subject, clean) if asked.output_map == "real" else None
         return replace(
             self, statistics=clean.statistics, drawn=drawn, clean=known, check=check,
-            edges=settled_edges(asked, clean.statistics),
+            banding=self.banding.settled(clean.statistics),
         )  # fmt: skip
 
     def settings(self, subject: Subject) -> dict[str, Any]:
         """See `Measurement`."""
         return {
-            **band_settings(self.asked, self.edges),
+            **self.banding.settings,
             **{name: getattr(self.asked, name) for name in ("absence", "output_map")},
             "estimator": self.asked.chosen_estimator,
             "passes": None if self.drawn is None else self.asked.coalitions - 1,
@@ -231,7 +230,7 @@ class Game(Measurement[Report]):
         baselines = Baselines(
             asked.absence, asked.seed, subject.keys, self.statistics, subject.pixels
         )
-        index = index_of(asked, self.edges, form)
+        index = self.banding.index(form.height, form.width)
         affine = asked.output_map == "real"
         bands = BandRows(subject.pixels, baselines.image, index, engine, affine=affine)
         threads = preparing_threads(subject.runtime)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..inference.input_form import InputForm
+from ..checks import plain
 from ..mathematics.absence import SampleStatistics
-from ..mathematics.bands import band_index
+from ..mathematics.bands import band_index, check_count
 from ..mathematics.spacing import (
     EQUAL_ENERGY,
     LINEAR,
     OCTAVE,
     Edges,
+    check_asked,
     check_spacing,
     equal_energy_edges,
     octave_edges,
@@ -22,46 +24,80 @@ from ..mathematics.spacing import (
 from ..settings import Settings
 
 
-def refuse_bands(asked: Settings, height: int, width: int) -> None:
-    """Refuse bands that images of a size do not have, before anything is written."""
-    check_spacing(
-        height, width, asked.bands, asked.norm, asked.spacing,
-        separate_dc=asked.separate_dc, edges=asked.edges,
-    )  # fmt: skip
+@dataclass(frozen=True)
+class Banding:
+    """The bands that are asked for, and, once `settled`, where their edges are.
 
-
-def need_sample(asked: Settings) -> bool:
-    """Whether the edges follow from all images of the sample."""
-    return asked.spacing == EQUAL_ENERGY
-
-
-def settled_edges(asked: Settings, statistics: SampleStatistics | None = None) -> Edges | None:
-    """Edges of the bands; None where they are of equal width.
-
-    `statistics` are those of the whole sample at the model's size, where the edges follow from it.
+    Attributes
+    ----------
+    bands, norm, separate_dc, spacing
+        As `Settings` has them.
+    edges : tuple of float or None
+        As asked for; settled, those of any spacing but the linear one.
     """
-    if asked.spacing == OCTAVE:
-        return octave_edges(asked.bands)
-    if need_sample(asked):
+
+    bands: int
+    norm: str
+    separate_dc: bool = False
+    spacing: str = LINEAR
+    edges: Edges | None = None
+
+    @classmethod
+    def of(cls, asked: Settings) -> Banding:
+        """Those of settings, which were checked."""
+        return cls(asked.bands, asked.norm, asked.separate_dc, asked.spacing, asked.edges)
+
+    @classmethod
+    def asked(
+        cls, bands: int, norm: str, spacing: str, edges: Any, *, separate_dc: bool = False
+    ) -> Banding:
+        """Those that a caller gives, checked as far as that goes without the size of the images."""
+        bands, norm, spacing, edges = map(plain, (bands, norm, spacing, edges))
+        check_count(bands)
+        check_asked(spacing, edges, bands)
+        return cls(bands, norm, separate_dc, spacing, None if edges is None else tuple(edges))
+
+    def check(self, height: int, width: int) -> None:
+        """Refuse bands that images of a size do not have."""
+        check_spacing(
+            height, width, self.bands, self.norm, self.spacing,
+            separate_dc=self.separate_dc, edges=self.edges,
+        )  # fmt: skip
+
+    @property
+    def of_sample(self) -> bool:
+        """Whether the edges follow from all images of the sample."""
+        return self.spacing == EQUAL_ENERGY
+
+    def settled(self, statistics: SampleStatistics | None = None) -> Banding:
+        """The same with its edges.
+
+        `statistics` are those of the whole sample at the model's size, where edges follow from it.
+        """
+        if self.spacing == OCTAVE:
+            return replace(self, edges=octave_edges(self.bands))
+        if not self.of_sample:
+            return self
         assert statistics is not None
         width = statistics.mean.shape[-1]
-        return equal_energy_edges(statistics.power, width, asked.bands, asked.norm)
-    return asked.edges
+        edges = equal_energy_edges(statistics.power, width, self.bands, self.norm)
+        return replace(self, edges=edges)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a result's settings say of its bands.
 
-def band_settings(asked: Settings, edges: Edges | None) -> dict[str, Any]:
-    """What a result's settings say of its bands.
+        Spacing and edges are written down where they are not those that there were before.
+        """
+        names = ("bands", "separate_dc", "norm")
+        named = {name: getattr(self, name) for name in names}
+        if self.spacing == LINEAR:
+            return named
+        return {**named, "spacing": self.spacing, "edges": list(self.edges or ())}
 
-    Spacing and edges are written down where they are not those that there were before.
-    """
-    names = ("bands", "separate_dc", "norm")
-    apart = {} if asked.spacing == LINEAR else {"spacing": asked.spacing, "edges": edges}
-    return {**{name: getattr(asked, name) for name in names}, **apart}
-
-
-def index_of(asked: Settings, edges: Edges | None, form: InputForm) -> NDArray[np.intp]:
-    """Band of each frequency of the model's images."""
-    return band_index(
-        form.height, form.width, asked.bands, asked.norm,
-        separate_dc=asked.separate_dc, edges=edges,
-    )  # fmt: skip
+    def index(self, height: int, width: int) -> NDArray[np.intp]:
+        """Band of each frequency, shape (height, width)."""
+        return band_index(
+            height, width, self.bands, self.norm,
+            separate_dc=self.separate_dc, edges=self.edges,
+        )  # fmt: skip

@@ -299,9 +299,15 @@ class DamageNumbers(ModelResult):
     def clean(self) -> Spread:
         """v(all), of the clean images, shape (); in the report's unit.
 
-        The interval of a share of right answers is Wilson's.
+        The interval of a share of right answers is Wilson's; what is so by definition has none.
         """
-        return self._end(-1)
+        spread = self._end(-1)
+        return Spread(*[spread.value] * 3) if self.clean_is_settled else spread
+
+    @property
+    def clean_is_settled(self) -> bool:
+        """See `ModelResult`; so it is of own answers that are counted as such, too."""
+        return super().clean_is_settled or (self.in_points and self.of_own_answers)
 
     @property
     def perturbed(self) -> Spread:

@@ -26,13 +26,14 @@ from ..storage.schema import IMAGE, ROUNDING, Field, Schema
 from ..tasks import CLASSES, VALUES, TaskKind
 from .banded import check_partition
 from .coalition_table import OF_IMAGES, check_columns, name_of_class, players_of
-from .precondition import Precondition, gain_alone, precondition
+from .precondition import Precondition, class_count, gain_alone, precondition
 from .result import ModelResult
 from .spread import check_confidence
 from .tally import check_tally
 
 if TYPE_CHECKING:
     from ..mathematics.profiles import ClassProfiles
+    from .class_findings import ClassGains
 
 FORMAT = "iaside-report"
 # Versions of reports of all coalitions, and of drawn ones.
@@ -405,6 +406,20 @@ class ValueTable(ModelResult):
         seed, order = int(self.settings["seed"]), self._resampling_order
         psi, labels = self.shapley_per_image[order], self.labels[order]
         return class_profiles(psi, labels, self.beta, self.confidence, seed, few=FEW_IMAGES)
+
+    @cached_property
+    def class_gains(self) -> ClassGains:
+        """What all bands give each class over none, whatever the value of the view."""
+        return self.class_gains_of(np.arange(len(self.labels)))
+
+    def class_gains_of(self, rows: NDArray[np.intp]) -> ClassGains:
+        """`class_gains` of some of the images alone."""
+        from .class_findings import class_gains  # loads scipy, which is slow
+
+        answers = None if self.of_own_answers else self.predicted
+        classes = class_count(self.data.get("classes"), self.labels, answers)
+        ends = self.table[:, [0, -1]][rows].astype(np.float64)
+        return class_gains(self.labels[rows], ends, classes, few=FEW_IMAGES)
 
     @cached_property
     def precondition(self) -> Precondition:

@@ -216,7 +216,11 @@ WHERE_GIVEN: dict[str, dict[str, Rule]] = {
         "threshold": lambda value: all(
             map(is_share, value if isinstance(value, list) else [value])
         ),
-        "ignore": whole(0, MOST_COUNT),
+        "ignore": whole(-MOST_CLASSES, MOST_CLASSES),
+        "head": is_name,
+        "class_embeddings": is_digest,
+        "fit_classes": is_digest,
+        "logit_scale": is_positive,
     },
     "run": {"forward_passes": whole(0, MOST_COUNT)},
     "data": {"classes": whole(1, MOST_CLASSES)},
