@@ -292,7 +292,7 @@ def _kind_of(request: Request, *, labelled: bool) -> TaskKind | None:
         raise
     except IasideError:
         return None
-    if why := without_truths(classifier, reading):
+    if why := without_truths(classifier.kind, reading):
         raise DataError(why)
     return classifier.kind
 
@@ -357,7 +357,7 @@ def open_model(request: Request, sample: Sample, *, check_range: bool = True) ->
         *_, last = automatic()
         request.listener.warning(f"{said(error)}: so it runs on {last}")
         classifier = opened(last)
-    if why := without_truths(classifier, request.reading):
+    if why := without_truths(classifier.kind, request.reading):
         raise DataError(why)
     classifier = with_thresholds(classifier, request)
     if check_range:

@@ -20,7 +20,7 @@ from ..listener import Listener
 from ..mathematics.dense import IGNORED
 from ..preprocessing.mask import fitted_mask
 from ..spelling import option
-from ..tasks import DETECTOR
+from ..tasks import DETECTOR, TaskKind
 from .model_names import ModelNames, model_names
 from .request import Request
 from .thresholds import as_number, thresholds
@@ -30,13 +30,13 @@ NEVER_COUNTED = 255
 _NAMES = option("class_names", like="FILE")
 
 
-def without_truths(classifier: Classifier, reading: Reading) -> str | None:
+def without_truths(kind: TaskKind, reading: Reading) -> str | None:
     """What labels a model needs that are not those given, for an error; None where all is well."""
     if reading.own_answers:
         return None
     given = reading.labels is not None
     masks = given and reading.labels is not None and reading.labels.is_dir()
-    kind, own = classifier.kind, option("labels", OWN_ANSWERS)
+    own = option("labels", OWN_ANSWERS)
     if kind.name == "several-labels" and (not given or masks):
         return (
             f"the model gives {kind.what}, which one class a folder does not tell: give "
