@@ -139,6 +139,8 @@ def find_input(
             told += ", held against the model's own answers to untouched images"
     elif labels != OWN_ANSWERS:
         told = f"labels: {present} {f'of {classes} ' if classes else ''}classes, by {naming}"
+    if source.unused:
+        told += f"; {source.unused}"
     if asked.get("preprocess") is not None:
         name = Path(str(asked["preprocess"])).name
         return FoundInput(f"{name} (as given); {told}", len(source.ids), options)

@@ -113,7 +113,8 @@ def _chart(audit: Audit, group: GroupVerdict) -> Chart:
         group.kind.capitalize(),
         f"A dot for each corruption: share of {found.answers}, with its interval. "
         f"{'' if found.accuracy is None else f'Untouched images: {clean:.2f}; '}"
-        f"{f'guessing: {found.guess:.2f}; ' if found.guess else ''}at least {kept:.2f} is to be kept.",
+        f"{f'guessing: {found.guess:.2f}; ' if found.guess else ''}"
+        f"at least {kept:.2f} is to be kept.",
         f"share of {found.answers}",
     )
     lines = [("keep", kept), *([("guess", found.guess)] if found.guess else [])]
