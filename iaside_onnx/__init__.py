@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .mathematics.bands import band_images, band_index
     from .mathematics.score import signed_score, spectral_importance, spectral_robustness_score
     from .mathematics.shapley import shapley_interactions, shapley_values
+    from .mathematics.spacing import equal_energy_edges, octave_edges
     from .measure.analysis import analyze
     from .measure.damage import explain
     from .measure.filtering import fit_filter
@@ -75,6 +76,8 @@ _HOMES = {
     "audit": "auditing.audit",
     "band_images": "mathematics.bands",
     "band_index": "mathematics.bands",
+    "equal_energy_edges": "mathematics.spacing",
+    "octave_edges": "mathematics.spacing",
     "corrupt": "corruptions.corrupt",
     "explain": "measure.damage",
     "IasideError": "errors",
@@ -103,10 +106,11 @@ __all__ = [
     "HeatmapReport", "IasideError", "Listener", "Prediction", "Ranking", "Report",
     "RobustnessReport", "Settings", "Shares", "SnrReport", "StandInReport", "Verdicts", "analyze",
     "audit", "band_images", "band_index", "compare", "compare_audits", "correlate", "corrupt",
-    "damage_shares", "explain", "fit_filter", "gate", "load", "load_heatmap", "load_robustness",
-    "load_snr", "measure_heatmap", "measure_robustness", "measure_snr", "measure_stand_ins",
-    "merge", "panels", "plot", "predict_damage", "rank", "shapley_interactions", "shapley_values",
-    "signed_score", "spectral_importance", "spectral_robustness_score", "verdicts",
+    "damage_shares", "equal_energy_edges", "explain", "fit_filter", "gate", "load", "load_heatmap",
+    "load_robustness", "load_snr", "measure_heatmap", "measure_robustness", "measure_snr",
+    "measure_stand_ins", "merge", "octave_edges", "panels", "plot", "predict_damage", "rank",
+    "shapley_interactions", "shapley_values", "signed_score", "spectral_importance",
+    "spectral_robustness_score", "verdicts",
 ]  # fmt: skip
 
 

@@ -123,7 +123,10 @@ def check_number(
     InvalidOption
     """
     if not is_number(value) or not least <= value <= most:
-        raise InvalidOption(parameter, value, f"give {what}, from {least:,} to {most:,}")
+        bounds = [
+            f"{each:,}" if isinstance(each, int) else f"{each:,.10g}" for each in (least, most)
+        ]
+        raise InvalidOption(parameter, value, f"give {what}, from {bounds[0]} to {bounds[1]}")
     if isinstance(least, int) and isinstance(most, int):
         check_whole(parameter, value)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from .spelling import in_python, joined, option, parts
@@ -100,6 +100,20 @@ class ChangedModelError(ArtifactError):
         super().__init__(
             f"{path}: the model was changed while it was worked on; leave it alone, and start again"
         )
+
+
+class OpenError(ArtifactError):
+    """The ONNX file does not say what it is, and it is for the user to say.
+
+    Attributes
+    ----------
+    answers : tuple of dict
+        Parameters by name: each of them settles it.
+    """
+
+    def __init__(self, message: str, answers: Sequence[dict[str, Any]]) -> None:
+        super().__init__(message)
+        self.answers = tuple(answers)
 
 
 class ProviderError(IasideError):

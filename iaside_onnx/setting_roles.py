@@ -15,6 +15,8 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
+from .defaults import PUBLISHED
+
 
 class Belongs(Enum):
     """What a setting belongs to, and so what a difference in it means."""
@@ -36,7 +38,8 @@ def _declared(*groups: tuple[Belongs, str]) -> dict[str, Belongs]:
 
 
 SETTINGS = _declared(
-    (Belongs.GAME, "task head bands separate_dc norm absence output_map labels ignore"),
+    (Belongs.GAME, "task head bands separate_dc norm spacing edges absence output_map"),
+    (Belongs.GAME, "labels ignore"),
     (Belongs.DRAWS, "seed draws"),
     (Belongs.MODEL, "preprocess"),
     (Belongs.NAME, "input output"),
@@ -66,7 +69,7 @@ DAMAGE_SETTINGS = SETTINGS | _declared(
 HEATMAP_SETTINGS = SETTINGS | _declared(
     (Belongs.GAME, "seed draws strength clip"),
     (Belongs.ESTIMATE, "grid"),
-    (Belongs.VIEW, "bands norm separate_dc"),
+    (Belongs.VIEW, "bands norm spacing edges separate_dc"),
 )
 VIEW = tuple(name for name, owner in SETTINGS.items() if owner is Belongs.VIEW)
 # What an analysis shares with a heat map, or with what perturbations do to each band, that is read
@@ -78,7 +81,7 @@ FED = (
     "execution", "set",
     "size",
 )  # fmt: skip
-SNR_FIT = ("bands", "norm", "size")
+SNR_FIT = ("bands", "norm", "spacing", "edges", "size")
 # What finished files hold beside the settings that determine them: views, and what follows.
 _BESIDE = {"height", "width", "channels"} | {
     name
@@ -96,13 +99,13 @@ def _missing() -> dict[str, Any]:
     before = {
         "labels": "given",
         "task": "classes",
-        "estimator": "exact",
         "draws": "name",
         "tf32": True,
         "label_offset": 0,
         "execution": "cpu",
+        "edges": None,
     }
-    return {**asdict(Settings()), **before}
+    return {**asdict(Settings()), **PUBLISHED, **before}
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,14 @@ class Apart:
     other: Any
 
     def __str__(self) -> str:
-        return f"{self.setting} {self.other} against {self.first}"
+        return f"{self.setting} {_text(self.other)} against {_text(self.first)}"
+
+
+def _text(value: Any) -> str:
+    """A value as it is typed, where that is shorter than what Python writes."""
+    if isinstance(value, list) and value and all(isinstance(each, float) for each in value):
+        return ",".join(f"{each:.4g}" for each in value)
+    return str(value)
 
 
 def settings_apart(
@@ -131,6 +141,8 @@ def settings_apart(
     and `only` names those that matter, all by default.
     """
     keys = dict.fromkeys([*declared, *first, *other] if only is None else only)
+    for key in _said_by_another(first, other):
+        keys.pop(key, None)
     apart = []
     for key in keys:
         values = [
@@ -139,6 +151,18 @@ def settings_apart(
         if values[0] != values[1]:
             apart.append(Apart(key, _owner(key, first, declared), *values))
     return apart
+
+
+def _said_by_another(first: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """What need not be compared of spacing and edges.
+
+    Of equal edges the spacing only says how they were found; other edges follow from another
+    spacing, norm or number of bands, which is said in their place.
+    """
+    if first.get("edges") is not None and first.get("edges") == other.get("edges"):
+        return ["spacing"]
+    causes = "spacing", "norm", "bands"
+    return ["edges"] if any(first.get(key) != other.get(key) for key in causes) else []
 
 
 def identity_apart(settings: Mapping[str, Any], written: Mapping[str, Any]) -> list[Apart]:

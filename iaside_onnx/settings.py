@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import defaults
 from .checks import (
     check_choice,
     check_number,
@@ -24,6 +25,7 @@ from .errors import InvalidOption, UsageError
 from .mathematics.absence import ABSENCES
 from .mathematics.bands import NORMS
 from .mathematics.coalitions import ESTIMATORS, PLAYERS, SEEDS, default_estimator, drawn_count
+from .mathematics.spacing import check_asked
 from .spelling import option
 from .tasks import TASKS
 
@@ -32,6 +34,8 @@ OUTPUT_MAPS = ("real", "magnitude")
 # More than there is of anything that is counted, and less than what any library stumbles over.
 MOST_COUNT = 1 << 31
 MOST_OFFSET = 1_000_000
+# What a pixel of a mask may hold, which is read as int32.
+MASK_NUMBERS = -(1 << 31), (1 << 31) - 1
 # Beyond these logits are all equal, or no numbers, in the single precision of the game.
 TEMPERATURES = (1e-6, 1e6)
 SAMPLINGS = ("stratified", "nested")
@@ -79,6 +83,12 @@ class Settings:
         DC is a player of its own.
     norm : {"linf", "l2", "l1"}
         How the two axis frequencies make a radius.
+    spacing : {"linear", "octave", "equal-energy", "given"}
+        Where the edges of the bands lie: of equal width, each twice as far out as the one before,
+        such that the bands hold equal shares of the sample's mean power spectrum
+        (`mathematics.spacing`), or at `edges`.
+    edges : tuple of float or None
+        The M - 1 radii at which bands 1 to M - 1 begin, for the spacing "given".
     absence : str
         What stands for an absent band, a key of `mathematics.absence.ABSENCES`.
     samples : int
@@ -134,10 +144,12 @@ class Settings:
         Of masks: pixels of this number do not count, beside those of 255.
     """
 
-    bands: int = 8
+    bands: int = defaults.BANDS
     separate_dc: bool = False
-    norm: str = "linf"
-    absence: str = "gaussian"
+    norm: str = defaults.NORM
+    spacing: str = defaults.SPACING
+    edges: tuple[float, ...] | None = None
+    absence: str = defaults.ABSENCE
     samples: int = 200
     sampling: str = "stratified"
     seed: int = 0
@@ -154,7 +166,7 @@ class Settings:
     label_offset: int | None = None
     temperature: float | str = 1.0
     output_map: str = "real"
-    estimator: str | None = None
+    estimator: str | None = defaults.ESTIMATOR
     passes: int | None = None
     set: tuple[str, ...] = ()
     allow_random: bool = False
@@ -173,6 +185,8 @@ class Settings:
         """
         if "set" in given:
             given["set"] = several("set", given["set"])
+        if isinstance(edges := plain(given.get("edges")), list):
+            given["edges"] = tuple(edges)
         if isinstance(given.get("threshold"), PathLike):
             given["threshold"] = fspath(given["threshold"])
         if isinstance(output := given.get("output"), list | tuple):
@@ -255,7 +269,7 @@ class Settings:
         elif self.threshold is not None:
             check_number("threshold", self.threshold, 0.0, 1.0, "a probability, or a file")
         if self.ignore is not None:
-            check_number("ignore", self.ignore, 0, MOST_COUNT, "a number of a mask")
+            check_number("ignore", self.ignore, *MASK_NUMBERS, "a number of a mask")
 
     def check(self) -> None:
         """Refuse values that cannot be used with a `UsageError`, before any work is done."""
@@ -279,6 +293,7 @@ class Settings:
         if self.bands < 1 or not least <= self.players <= most:
             takes = f"the {estimator} estimator takes {least} to {most} players"
             raise InvalidOption("bands", self.bands, takes)
+        check_asked(self.spacing, self.edges, self.bands)
         if estimator == "exact" and self.passes is not None:
             drawing = option("estimator", "permutation", "regression")
             raise UsageError(f"{option('passes')} goes with {drawing}; exact needs all 2^M")

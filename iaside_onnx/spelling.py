@@ -133,7 +133,7 @@ def words(parameter: str, value: Any) -> list[str]:
     if parameter in _REPEATED and isinstance(value, tuple | list):
         return [word for each in value for word in (flag, str(each))]
     if isinstance(value, tuple | list):
-        return [flag, "x".join(map(str, value))]
+        return [flag, ("," if parameter == "edges" else "x").join(map(str, value))]
     own = _VALUE_FLAGS.get((parameter, str(value)))
     return [flag, str(value)] if own is None else [own]
 

@@ -26,7 +26,8 @@ from .robustness_reports import made_up
 # Another value of every setting that a report can hold.
 OTHERS = {
     "head": "yolo", "class_embeddings": "0" * 64, "fit_classes": "1" * 64, "logit_scale": 10.0,
-    "bands": 3, "separate_dc": True, "norm": "l2", "absence": "zero", "output_map": "magnitude",
+    "bands": 3, "separate_dc": True, "norm": "l2", "spacing": "octave",
+    "edges": [0.2, 0.4, 0.6], "absence": "zero", "output_map": "magnitude",
     "seed": 1, "labels": "model", "draws": "pixels",
     "preprocess": {"name": "raw", "scale": 255.0}, "input": "x",
     "output": "y", "layout": "nhwc", "output_kind": "probabilities", "label_offset": 1,
@@ -38,8 +39,8 @@ OTHERS = {
 }  # fmt: skip
 GAME = {
     "head",
-    "bands", "separate_dc", "norm", "absence", "output_map", "seed", "draws", "labels",
-    "ignore", "a_setting_to_come",
+    "bands", "separate_dc", "norm", "spacing", "edges", "absence", "output_map", "seed", "draws",
+    "labels", "ignore", "a_setting_to_come",
 }  # fmt: skip
 PSI = profiles(30)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import onnx
@@ -16,9 +17,10 @@ from iaside_onnx.inference.engine import Engine
 from iaside_onnx.inference.model import Model
 from iaside_onnx.inference.providers import Provider, asked, row_of
 from iaside_onnx.inference.session import Runtime
-from iaside_onnx.measure import game
+from iaside_onnx.measure import analysis, game
 from iaside_onnx.measure.batch_size import BatchSize
 from iaside_onnx.onnx_file.graph import quantises_on_the_fly
+from iaside_onnx.spelling import in_python
 
 from . import graphs
 from .conftest import write_npz
@@ -160,7 +162,6 @@ def test_inspect_lists_what_this_machine_has(case, iaside):
         (13000, 0, "", "", "finds no GPU"),
         (13000, 1, "CUDA failure 209: no kernel image is available", "", "no kernels for this GPU"),
         (13000, 1, "", "libcublasLt.so.13 is missing", r"libcublasLt.*iaside-onnx\[cuda"),
-        (13000, 1, "cuDNN is not available", "", r"cuDNN was not found; .*iaside-onnx\[cuda\]"),
         (13000, 1, "something else", "", "^$"),
     ],
 )  # fmt: skip
@@ -171,6 +172,79 @@ def test_each_cause_has_its_own_words(driver, devices, text, library, says, monk
     monkeypatch.setattr(cuda_diagnosis, "_missing_library", lambda _: library)
     with pytest.raises(AssertionError, match=says):
         raise AssertionError(cuda_diagnosis.cuda_fault(providers.PROVIDERS["cuda"], text))
+
+
+NODE = "Non-zero status code returned while running Conv node. Name:'conv_0' Status Message: "
+FULL = "^the GPU's memory is full"
+FAILS = "^cuDNN was found, and failed on this GPU"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("CUDA failure 2: out of memory ; GPU=0", FULL),
+        ("Failed to allocate memory for requested buffer of size 4096", FULL),
+        ("Available memory of 0 is smaller than requested bytes of 256", FULL),
+        (f"{NODE}CUDNN failure 4: CUDNN_STATUS_ALLOC_FAILED ; GPU=0", FULL),
+        ("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0", FULL),
+        ("std::bad_alloc", "^$"),
+        ("CUDA failure 209: no kernel image is available for execution", "no kernels for this GPU"),
+        (f"{NODE}CUDNN failure 6: CUDNN_STATUS_ARCH_MISMATCH", "^cuDNN has no kernels for"),
+        ("CUDNN failure 3007: CUDNN_STATUS_NOT_SUPPORTED_ARCH_MISMATCH", "^cuDNN has no kernels"),
+        (f"{NODE}cuDNN is not available. Install cuDNN", r"^cuDNN was not found; .*\[cuda\]"),
+        ("Conv requires cuDNN, but cuDNN was not found at runtime", "^cuDNN was not found; pip"),
+        ("CUDNN failure 1002: CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH", "^parts of cuDNN are"),
+        (f"{NODE}CUDNN failure 5000: CUDNN_STATUS_EXECUTION_FAILED ; GPU=0",
+         rf"{FAILS} \(CUDNN_STATUS_EXECUTION_FAILED\)$"),
+        ("CUDNN failure 1001: CUDNN_STATUS_NOT_INITIALIZED ; expr=cudnnCreate(&cudnn_handle_);",
+         rf"{FAILS} \(CUDNN_STATUS_NOT_INITIALIZED\)$"),
+        (f"{NODE}CUDNN_FE failure 11: CUDNN_BACKEND_API_FAILED ; GPU=0",
+         rf"{FAILS} \(CUDNN_BACKEND_API_FAILED\)$"),
+        (f"{NODE}Failed to initialize CUDNN Frontend", f"{FAILS}$"),
+        ("CUDA failure 46: all CUDA-capable devices are busy or unavailable", "^$"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_an_error_of_the_libraries_is_given_its_own_cause(text, says, provider, monkeypatch):
+    monkeypatch.setattr(cuda_diagnosis.ort, "cuda_version", "13.0", raising=False)
+    monkeypatch.setattr(cuda_diagnosis, "_driver_version", lambda: 13000)
+    monkeypatch.setattr(cuda_diagnosis, "_devices", lambda: 1)
+    monkeypatch.setattr(cuda_diagnosis, "_missing_library", lambda _: "")
+    found = cuda_diagnosis.cuda_fault(providers.PROVIDERS[provider], text)
+    assert re.search(says, found), found
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "says"),
+    [
+        (2, b"out of memory", "the GPU's memory is full"),
+        (100, b"no CUDA-capable device is detected", "finds no GPU"),
+        (802, b"system not yet initialized", "driver does not start: system not yet initialized"),
+        (9999, None, "driver does not start: error 9999"),
+    ],
+)
+def test_a_driver_that_does_not_start_says_why(code, words, says, monkeypatch):
+    class Driver:
+        def cuInit(self, _):  # noqa: N802
+            return code
+
+        def cuGetErrorString(self, _, text):  # noqa: N802
+            text._obj.value = words
+
+    monkeypatch.setattr(cuda_diagnosis, "_driver", Driver)
+    monkeypatch.setattr(cuda_diagnosis, "_driver_version", lambda: 13000)
+    assert says in cuda_diagnosis.cuda_fault(providers.PROVIDERS["cuda"], "")
+
+
+def test_a_card_that_was_full_is_tried_again(monkeypatch):
+    def full(*_, **__):
+        raise RuntimeError("CUDA failure 2: out of memory ; GPU=0")
+
+    choosing._fault.cache_clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(choosing.ort, "InferenceSession", full)
+        assert "out of memory" in choosing.inactive(providers.PROVIDERS["cpu"])
+    assert choosing.is_active("cpu")
 
 
 def test_several_builds_of_onnxruntime_are_a_clash(monkeypatch):
@@ -201,6 +275,33 @@ def test_no_shape_is_new_where_each_is_planned_anew(case, asked, batch, monkeypa
     assert len(shapes) == 1
     expected = ia.analyze(*case, provider="cpu", **same)
     np.testing.assert_allclose(found.log_prob, expected.log_prob, atol=1e-5)
+
+
+def test_parts_with_fewer_passes_than_the_batch_share_a_shape_of_their_own(case, monkeypatch):
+    # As workers get them: some images each, the last ones fewer.
+    row = Provider("processor", "CPUExecutionProvider", fallbacks=(), one_shape=True)
+    monkeypatch.setitem(providers.PROVIDERS, row.name, row)
+    play, run_models, ran = analysis.play, Engine._run_models, []
+
+    def in_parts(engine, prepare, coalitions, labels, positions, *arguments, **keywords):
+        for part in (positions[:2], positions[2:3], positions[3:]):
+            play(engine, prepare, coalitions, labels, part, *arguments, **keywords)
+
+    def counted(self, wiring):
+        ran.extend(images.shape()[0] for _, images in wiring.models)
+        return run_models(self, wiring)
+
+    asked = {"bands": 3, "samples": 4, "estimator": "permutation", "passes": 7}
+    expected = ia.analyze(*case, provider="cpu", **asked)
+    monkeypatch.setattr(analysis, "play", in_parts)
+    monkeypatch.setattr(Engine, "_run_models", counted)
+    found = ia.analyze(*case, provider="processor", batch=16, **asked)
+    # With the grand coalition eight passes an image, of two images first.
+    assert ran == [16, 16, 16]
+    np.testing.assert_allclose(found.log_prob, expected.log_prob, atol=1e-5)
+    ran.clear()
+    ia.analyze(*case, provider="processor", batch=256, **asked)
+    assert ran == [16, 16, 16]
 
 
 def test_an_attack_on_such_a_provider_sees_powers_of_two(case, monkeypatch):
@@ -242,3 +343,19 @@ def test_the_search_for_a_batch_ends_where_warming_up_takes_long():
         first = seen.count(size.size) == 1
         size.record(64, 9.0 if first else 0.064)
     assert len(set(seen)) <= 3
+
+
+def test_what_another_provider_cannot_compile_may_run_on_the_processor():
+    said = (
+        "[ONNXRuntimeError] : 1 : FAIL : Exception during initialization: [OpenVINO-EP] Exception "
+        "while Loading Network: Exception from src/inference/src/cpp/core.cpp:114:\nException from "
+        "src/inference/src/dev/plugin.cpp:53:\nCheck 'merge' failed at src/core/inference.hpp:26:\n"
+        "Argument shapes are inconsistent."
+    )
+    own = (
+        "Exception during initialization: [OpenVINO-EP] Exception while Loading Network: "
+        "Check 'merge': Argument shapes are inconsistent."
+    )
+    found = in_python(Runtime("openvino")._explained(RuntimeError(said)))
+    assert found == f"{own} (provider='cpu' may run it)"
+    assert Runtime("cpu")._explained(RuntimeError(said)) == own

@@ -82,6 +82,8 @@ def test_shares_and_values_stand_where_accuracy_does_not(tmp_path, iaside, task,
         assert entry["error"] is entry["mpe"] is entry["lost_log_prob"] is None
     shown = iaside("show", target).stdout
     assert f"mean {kind.quantity}" in shown
+    # What is 1 by definition is not estimated.
+    assert (f"Untouched: mean {kind.quantity} 1.000\n" in shown) == (not kind.labelled)
     assert "error" not in shown.replace("--max-error", "")
     assert "accuracy" not in shown
     verified = iaside("verify", target, "--model", model, "--images", images, "--redo", 2)
@@ -102,6 +104,10 @@ def test_damage_by_band_sums_to_the_value_lost(tmp_path, task, model, images, ia
     assert report.unit == TASKS[task].unit
     shown = iaside("show", target).stdout
     assert "accuracy" not in shown.lower()
+    assert (": 1.000 clean, " in shown) == (not TASKS[task].labelled)
+    page = tmp_path / "damage.html"
+    assert iaside("html", target, "-o", page).exit_code == 0
+    assert "right, untouched" not in page.read_text()
     with pytest.raises(IasideError, match="value"):
         ia.explain(model, images, corruption="fog", value="right", **options_of(task))
 
@@ -143,19 +149,29 @@ def test_heat_maps_pages_and_pictures_of_any_task(tmp_path, task, model, images,
 
 
 def test_reports_of_other_tasks_are_not_compared(tmp_path, images):
-    reports = {}
+    reports, damaged, errors = {}, {}, []
     for name in ("embedding", "several-labels"):
         path = MODELS[name](tmp_path / f"{name}.onnx")
         reports[name] = ia.analyze(path, images, bands=4, **options_of(name))
         measured = ia.measure_robustness(
             path, images, corruption="fog", severity=1, attack="none", **options_of(name)
         )
+        damage = {"corruption": "fog", "severity": 1, "bands": 2}
+        damaged[name] = ia.explain(path, images, samples=4, **damage, **options_of(name))
+        errors.append(measured)
         with pytest.raises(IasideError, match=r"measure both alike|another model"):
             reports["embedding"].finding(measured) if name != "embedding" else ia.analyze(
                 path, images, bands=4, **OWN, task="several-labels", output_kind="logits"
             ).finding(measured)
-    with pytest.raises(IasideError, match="task"):
-        ia.compare(*reports.values())
+    for pair in (reports, damaged):
+        with pytest.raises(IasideError, match="games: task several-labels"):
+            ia.compare(*pair.values())
+    ranking = ia.rank([*errors, *reports.values()])
+    assert [row.path for row in ranking.rows] == ["embedding.onnx"]
+    assert sorted((each.model, "task" in each.reason) for each in ranking.left_out) == [
+        ("several-labels.onnx", True),
+        ("several-labels.onnx", True),
+    ]
 
 
 @pytest.mark.parametrize("name", ["embedding", "other"])

@@ -166,7 +166,7 @@ def test_class_folders_count_where_a_table_beside_them_lists_no_pictures(tmp_pat
     (photos / "labels.csv").write_text("label,meaning\n0,dark\n1,light\n")
     done = iaside("audit", model, photos, "-o", tmp_path / "answer", "--quick")
     assert done.exit_code == 0, done.stderr
-    assert "lists no pictures of the folder" in done.stderr
+    assert "it is not used, the class folders are the classes" in done.stderr
     assert "labels: 2 of 2 classes, by class folders" in done.stderr
     assert not (tmp_path / "answer" / "analysis.h5").exists()
 

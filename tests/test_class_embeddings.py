@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -15,6 +17,8 @@ from iaside_onnx.inference.class_head import ClassHead
 from iaside_onnx.inference.class_scores import ScoreForm
 from iaside_onnx.inference.task import OneLabel
 from iaside_onnx.mathematics.embedding import directions, without_own
+from iaside_onnx.measure.verification import _set
+from iaside_onnx.page.repeat import repetition
 
 from . import graphs
 
@@ -63,7 +67,7 @@ def given(tmp_path):
 def with_scale(path, name, value):
     model = onnx.load(path)
     model.graph.initializer.append(numpy_helper.from_array(np.float32(value), name))
-    model.graph.node.append(helper.make_node("Identity", [name], ["unused"]))
+    model.graph.node.append(helper.make_node("Identity", [name], [f"unused {name}"]))
     onnx.save(model, path)
     return path
 
@@ -121,16 +125,90 @@ def test_an_image_is_held_against_means_without_it():
     found = without_own(rows, labels, 3)
     for row in range(7):
         for each in range(3):
-            chosen = (labels == each) & ((np.arange(7) != row) | (each == 2))
+            chosen = (labels == each) & (np.arange(7) != row)
             mean = exact[chosen].sum(axis=0)
+            if not chosen.any():
+                assert np.isnan(found[row, each])
+                continue
             assert found[row, each] == pytest.approx(exact[row] @ mean / np.linalg.norm(mean))
 
 
-@pytest.mark.parametrize(("stored", "scale"), [(np.log(20.0), 20.0), (30.0, 30.0)])
+def test_the_only_image_of_a_class_says_nothing_of_the_fit(tmp_path, encoder, photos):
+    fit, notes = classes_of(tmp_path / "fit", 1, count=1), []
+    with pytest.raises(DataError, match="holds one image of each class"):
+        ia.analyze(encoder, photos, fit_classes=fit, **FEW)
+    report = ia.analyze(encoder, photos, fit_classes=fit, logit_scale=9.0, **FEW)
+    assert report.settings["logit_scale"] == 9
+    other = classes_of(tmp_path / "other", 2, count=3)
+    for name in ("0.png", "1.png"):
+        (other / "three" / name).unlink()
+    listener = ia.Listener(note=notes.append)
+    ia.analyze(encoder, photos, fit_classes=other, listener=listener, **FEW)
+    (told,) = (note for note in notes if note.startswith("classes: means of"))
+    assert "7 images" in told
+    assert "6 that are not the only one of their class held against the means without it" in told
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-60, 1e60, 1e300])
+def test_only_the_direction_of_class_embeddings_counts(encoder, photos, given, size):
+    plain = ia.analyze(encoder, photos, **given, **FEW)
+    np.save(given["class_embeddings"], size * np.load(given["class_embeddings"]).astype(float))
+    assert np.allclose(ia.analyze(encoder, photos, **given, **FEW).log_prob, plain.log_prob)
+    rows = size * np.array([[3.0, 4], [0, 0], [-1, 0]])
+    assert np.allclose(directions(rows), [[0.6, 0.8], [0, 0], [-1, 0]])
+
+
+def test_equal_classes_are_said(encoder, photos, given):
+    rows = np.load(given["class_embeddings"])
+    np.save(given["class_embeddings"], np.stack([rows[0], rows[1], 7 * rows[0]]))
+    given["class_names"].write_text("three\nfive\nfive")
+    listener = ia.Listener()
+    ia.analyze(encoder, photos, **given, **FEW, labels="model", listener=listener)
+    (alike,) = (each for each in listener.warnings if "have the same direction" in each)
+    assert "classes 0 and 2 have" in alike
+    ia.analyze(encoder, photos, **given, **FEW, labels="model", listener=listener)
+    # Without labels nothing goes by the names, and reports still show them.
+    assert any("classes 1 and 2 are both called 'five'" in each for each in listener.warnings)
+
+
+def test_an_image_without_a_direction_is_refused_by_classes_too(tmp_path, photos, given):
+    model = onnx.load(graphs.embedding_of(tmp_path / "z.onnx", SIZE, WAVES, unit=False))
+    model.graph.node[-1].output[:] = ["plain"]
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(0), "nothing"))
+    model.graph.node.append(helper.make_node("Mul", ["plain", "nothing"], ["scores"]))
+    onnx.save(model, tmp_path / "z.onnx")
+    with pytest.raises(ArtifactError, match="all zeros for an image"):
+        ia.analyze(tmp_path / "z.onnx", photos, **given, **FEW)
+    fit = classes_of(tmp_path / "fit", 1, count=2)
+    with pytest.raises(DataError, match="gives all zeros, an embedding without a direction, for"):
+        ia.analyze(tmp_path / "z.onnx", photos, fit_classes=fit, **FEW)
+
+
+@pytest.mark.parametrize(
+    ("stored", "scale"), [(np.log(20.0), 20.0), (30.0, 30.0), (0.0, 1.0), (-1.0, np.exp(-1))]
+)
 def test_the_scale_is_that_of_the_file(encoder, photos, given, stored, scale):
     model = with_scale(encoder, "clip.logit_scale", stored)
     del given["logit_scale"]
-    assert ia.analyze(model, photos, **given, **FEW).settings["logit_scale"] == pytest.approx(scale)
+    found = ia.analyze(model, photos, **given, **FEW).settings["logit_scale"]
+    assert found == pytest.approx(scale, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("stored", "words"),
+    [
+        ([np.nan], "its weight 'logit_scale' is nan, which is no scale"),
+        ([-1e3], "its weight 'logit_scale' is -1000, which is no scale"),
+        ([np.array([1.0, 2, 3])], "its weight 'logit_scale' holds 3 numbers; cosines"),
+        ([2.0, 3.0], "several weights called 'logit_scale' ('logit_scale' is 2 and 'a.logit_"),
+    ],
+)
+def test_a_stored_scale_that_cannot_be_used_is_named(encoder, photos, given, stored, words):
+    for name, value in zip(["logit_scale", "a.logit_scale"], stored, strict=False):
+        with_scale(encoder, name, value)
+    del given["logit_scale"]
+    with pytest.raises(UsageError, match=re.escape(words)):
+        ia.analyze(encoder, photos, **given, **FEW)
 
 
 def test_a_file_of_two_towers_gets_its_text_once(tmp_path, encoder, photos, given):
@@ -198,3 +276,46 @@ def test_what_makes_no_classes_is_refused_in_one_line(encoder, photos, given, ch
         ia.analyze(encoder, photos, **options, **FEW)
     assert "\n" not in str(error.value)
     assert isinstance(error.value, UsageError | DataError)
+
+
+def test_rows_are_done_again_with_the_classes_that_the_file_names(
+    tmp_path, encoder, photos, given, iaside
+):
+    fit = classes_of(tmp_path / "fit", 1, count=3)
+    names = ("--class-names", given["class_names"])
+    for name, option, classes, more in (
+        ("zero-shot", "--class-embeddings", given["class_embeddings"], names),
+        ("fitted", "--fit-classes", fit, ()),
+    ):
+        report = tmp_path / f"{name}.h5"
+        asked = {"class_embeddings": classes, **given} if more else {"fit_classes": fit}
+        ia.analyze(encoder, photos, report, **asked, **FEW)
+        these = ("verify", report, "--model", encoder, "--images", photos, *more)
+        done = iaside(*these, option, classes, "--redo", 2)
+        assert done.exit_code == 0, done.stdout + done.stderr
+        assert f"classes:   holds: the classes of {classes} are those" in done.stdout
+        assert "rows:      holds: 2 of 18 rows done again" in done.stdout
+        refused = iaside(*these, "--redo", 2)
+        assert refused.exit_code == 2
+        assert f"--redo needs {option}" in refused.stderr
+        if more:
+            np.save(tmp_path / "other.npy", np.eye(4)[:3])
+            other = tmp_path / "other.npy"
+        else:
+            other = classes_of(tmp_path / "others", 2, count=3)
+        done = iaside(*these, option, other, "--redo", 2)
+        assert done.exit_code == 1
+        assert f"classes:   DOES NOT HOLD: the classes of {other} are others" in done.stdout
+        words = repetition(ia.load(report)).words
+        assert option in words
+        assert "--logits" not in words  # which is refused with classes that are given
+    done = iaside("verify", tmp_path / "fitted.h5", "--class-embeddings", other)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+
+
+def test_inputs_that_were_set_to_a_file_are_asked_for():
+    stored = {"tokens": f"sha256:{64 * '0'}", "training": "false"}
+    assert _set(stored, ("tokens=t.npy",)) == ("training=false", "tokens=t.npy")
+    assert _set({"training": "false"}, ()) == ("training=false",)
+    with pytest.raises(UsageError, match=re.escape("needs set=['tokens=FILE.npy'] as well")):
+        _set(stored, ())

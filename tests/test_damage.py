@@ -231,7 +231,7 @@ def test_gain_and_residual_sum_to_the_band_and_tell_which_does_the_damage():
     [
         (NOISY, 200, r"^Of \d+ points of accuracy lost, \d+ \[\d+, \d+\] come .* bands 4 to 7\.$"),
         (FOGGY, 200, r"through bands 0 and 1\.$"),
-        ((0.1,) * 8, 200, r"spread over the bands: no 4 neighbouring bands hold 75% of it\.$"),
+        ((0.1,) * 8, 200, r"spread over the bands: no 4 neighbouring bands hold 75 % of it\.$"),
         (NOISY, 12, r"on 12 images: with fewer than 20 no band is named\.$"),
         ((0.005,) * 4, 100, r"on 100 images this cannot be told from no damage"),
         ((0.5,), 50, r"there is only one band\.$"),

@@ -236,8 +236,7 @@ def scene(tmp_path):
 def test_all_importance_lies_in_the_band_whose_sign_the_mask_is(tmp_path, scene, channels):
     images, masks = scene
     model = graphs.band_map(tmp_path / "m.onnx", SIZE, 2, 4, channels=channels)
-    asked = {"task": "dense", "output_kind": "logits"} if channels == 1 else {}
-    report = ia.analyze(model, images, labels=masks, **asked, **FEW)
+    report = ia.analyze(model, images, labels=masks, **FEW)
     assert report.settings["task"] == "dense"
     assert report.settings["value"] == "mean-log-prob"
     np.testing.assert_allclose(report.sid, [0, 0, 1, 0], atol=1e-4)
@@ -246,7 +245,7 @@ def test_all_importance_lies_in_the_band_whose_sign_the_mask_is(tmp_path, scene,
     assert sum(row["pixels"] for row in report.class_numbers) == 8 * (SIZE**2 - 9)
     assert "mean intersection over union 1.000 over 2 classes" in report.beside
     # The model's own clean answers are these masks, and all pixels count.
-    own = ia.analyze(model, images, labels="model", **asked, **FEW)
+    own = ia.analyze(model, images, labels="model", task="dense", **FEW)
     assert own.beside is None
     assert own.summary().get("mean_iou") is None
     np.testing.assert_allclose(own.value, report.value, atol=0.05)
@@ -327,6 +326,29 @@ def test_what_is_no_class_does_not_count(tmp_path, scene, iaside):
     assert "its masks hold 0 and 255 alone" in told.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize("number", [-1, -(2**31), 2**31 - 1])
+def test_every_number_that_a_mask_can_hold_may_be_left_out(tmp_path, scene, iaside, number):
+    images, masks = scene
+    model = graphs.band_map(tmp_path / "m.onnx", SIZE, 2, 4, channels=2)
+    plain = ia.analyze(model, images, labels=masks, **FEW)
+    for path in list(masks.rglob("*.png")):
+        mask = np.asarray(Image.open(path)).astype(np.int32)
+        Image.fromarray(np.where(mask == 255, number, mask)).save(path.with_suffix(".tif"))
+        path.unlink()
+    asked = ("--labels", masks, "--bands", 4, "--absence", "zero", "--preprocess", "unit")
+    asked += ("-o", tmp_path / "r.h5")
+    told = iaside("analyze", model, images, *asked)
+    assert f"--ignore {number} leaves such pixels out" in told.stderr.splitlines()[-1]
+    told = iaside("analyze", model, images, *asked, "--ignore", number)
+    assert told.exit_code == 0, told.stderr
+    report = ia.load(tmp_path / "r.h5")
+    assert report.settings["ignore"] == number
+    np.testing.assert_array_equal(report.value, plain.value)
+    for wrong in (-(2**31) - 1, 2**31):
+        told = iaside("analyze", model, images, *asked, "--ignore", wrong)
+        assert "give a number of a mask, from -2,147,483,648" in told.stderr.splitlines()[-1]
+
+
 def test_maps_want_masks_and_say_so(tmp_path, scene, photographs, iaside):
     images, masks = scene
     model = graphs.band_map(tmp_path / "m.onnx", SIZE, 2, 4, channels=2)
@@ -334,7 +356,7 @@ def test_maps_want_masks_and_say_so(tmp_path, scene, photographs, iaside):
     table.write_text("file,label\nday/0.png,1\n")
     target = ("-o", tmp_path / "r.h5")
     for labels in ((), ("--labels", table)):
-        told = iaside("analyze", model, images, *labels, *target)
+        told = iaside("analyze", model, images, *labels, "--task", "dense", *target)
         assert told.exit_code == 2
         assert "is held against masks: give --labels FOLDER" in told.stderr.splitlines()[-1]
     classifier = graphs.small_network(tmp_path / "c.onnx", size=SIZE)

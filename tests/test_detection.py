@@ -7,9 +7,11 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto
 
-from iaside_onnx.errors import ArtifactError
-from iaside_onnx.inference.detection import HEADS, DetectionHead, known_head
+from iaside_onnx.errors import ArtifactError, OpenError
+from iaside_onnx.inference.detection import HEADS, DetectionHead
 from iaside_onnx.inference.engine import Engine
+from iaside_onnx.inference.head_facts import HeadFacts
+from iaside_onnx.inference.head_search import known_head
 from iaside_onnx.inference.input_form import InputForm
 from iaside_onnx.inference.model import Affine, Model
 from iaside_onnx.inference.session import Runtime
@@ -80,7 +82,8 @@ def outputs_of(form):
 def test_every_form_of_head_is_known_by_its_outputs_and_gives_the_same_detections(form):
     outputs = {name: np.asarray(each) for name, each in outputs_of(form).items()}
     outputs = {k: v.astype(np.float32) if v.dtype.kind == "f" else v for k, v in outputs.items()}
-    head = known_head([outputs])
+    classes = {3: "the file"} if form.startswith(("detr", "yolo-")) else {}
+    head = known_head([outputs], HeadFacts(classes))
     assert head is not None
     assert head.form == form
     found = head.rows([outputs[name] for name in head.outputs], 1).reshape(MOST, NUMBERS)
@@ -149,7 +152,7 @@ SURE = np.eye(7, dtype=np.float32)[[6, 6, 5]]  # a Softmax over seven classes th
 )  # fmt: skip
 def test_scores_of_classes_are_no_detections_whatever_their_numbers(outputs):
     assert known_head(outputs) is None
-    assert known_head(outputs, classes=7) is None
+    assert known_head(outputs, HeadFacts({7: "the file"})) is None
 
 
 def test_detections_of_a_class_between_two_are_refused():
@@ -164,13 +167,114 @@ def test_the_classes_that_a_file_declares_settle_what_follows_the_boxes():
     boxes, scores = candidates()
     table = np.hstack([boxes, scores, np.full((120, 32), 7, np.float32)])
     assert known_head([{"out": table.T[None]}]) is None
-    head = known_head([{"out": table.T[None]}], classes=3)
+    head = known_head([{"out": table.T[None]}], HeadFacts({3: "the file"}))
     assert head is not None
     assert (head.form, head.classes) == ("yolo", 3)
     six = np.hstack([boxes, scores[:, :2]])[None]
-    assert known_head([{"out": six}]).form == "yolo-objectness"
-    assert known_head([{"out": six}], classes=2).form == "yolo"
+    with pytest.raises(OpenError, match="head='yolo-objectness' says that it is") as caught:
+        known_head([{"out": six}])
+    assert caught.value.answers == ({"head": "yolo-objectness"}, {"head": "yolo"})
+    assert known_head([{"out": six}], HeadFacts({2: "the file"})).form == "yolo"
     assert known_head([{"out": six}], form="yolo").form == "yolo"
+
+
+def grid_table(count, classes, side, seed=0):
+    """Candidates of a detector, (count, 4 + classes), with boxes in a picture of that side."""
+    rng = np.random.default_rng(seed)
+    boxes = [rng.uniform(0, side, (count, 2)), rng.uniform(1, side / 2, (count, 2))]
+    return np.hstack([*boxes, rng.uniform(0, 0.3, (count, classes))]).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("table", "side", "form", "found"),
+    [
+        (grid_table(84, 80, 64).T, 64, None, ("yolo", True)),  # as many candidates as numbers
+        (grid_table(21, 80, 32).T, 32, None, ("yolo", True)),  # fewer
+        (grid_table(84, 1, 64), 64, None, ("yolo", False)),
+        (grid_table(64, 3, 64).T, 64, "yolo", ("yolo", True)),
+        (grid_table(63, 81, 32), 32, "yolo-objectness", ("yolo-objectness", False)),
+        (grid_table(64, 3, 64).T, 64, None, None),  # grids of that input have 84
+        (grid_table(84, 80, 200).T, 64, None, None),  # boxes of a larger one
+        (np.random.default_rng(0).uniform(0, 1, (84, 84)), 64, None, None),
+        (np.random.default_rng(0).normal(0, 1, (84, 84)), 64, None, None),
+    ],
+)  # fmt: skip
+def test_few_candidates_are_known_where_their_number_is_that_of_the_grids(table, side, form, found):
+    hints = []
+    head = known_head([{"out": np.float32(table)[None]}], HeadFacts(size=(side, side)), form, hints)
+    assert (head and (head.form, head.transposed)) == found
+    fits = found is None and table[4:].min() >= 0 and table.max() > 1
+    assert len(hints) == fits  # unsure, which is said
+    assert all("may be a box and confidences each" in hint for hint in hints)
+
+
+@pytest.mark.parametrize(
+    ("form", "change", "why"),
+    [
+        ("yolo", {(4, 7): 3}, r"no confidences in \[0, 1\] \(.* to 3\)"),
+        ("yolo", {(3, 7): -9}, "a width or height below 0"),
+        ("yolo", {(0, 7): np.inf}, "boxes that are not finite"),
+        ("rows", {}, "rows of 6 or 7 are needed"),
+        ("detr", {}, "two outputs are needed"),
+        ("boxes", {}, "one output of rows of four is needed, and there are 0"),
+    ],
+)
+def test_a_form_that_is_asked_for_and_does_not_fit_says_which_condition_fails(form, change, why):
+    table = grid_table(64, 3, 64).T.copy()
+    for place, number in change.items():
+        table[place] = number
+    with pytest.raises(ArtifactError, match=f"the outputs are no such head: .*{why}"):
+        known_head([{"out": table[None]}], HeadFacts(size=(64, 64)), form)
+
+
+@pytest.mark.parametrize(
+    ("facts", "form"),
+    [
+        (HeadFacts({3: "the file"}), "detr"),
+        (HeadFacts({4: "the file"}), "detr-sigmoid"),
+        (HeadFacts(choices={"logits": frozenset({"Softmax"})}), "detr"),
+        (HeadFacts(choices={"logits": frozenset({"Sigmoid"})}), "detr-sigmoid"),
+        (HeadFacts(), None),
+        (HeadFacts({7: "the file"}), None),
+        (HeadFacts({3: "the file", 4: "another"}), None),
+    ],
+)
+@pytest.mark.parametrize("last", [-9, 9])
+def test_whether_the_last_logit_is_no_object_is_told_or_asked(facts, form, last):
+    """However often it wins."""
+    boxes, _ = candidates()
+    logits = np.random.default_rng(0).normal(size=(1, len(boxes), 4)).astype(np.float32)
+    logits[..., -1] += last
+    runs = [{"logits": logits, "pred_boxes": boxes[None] / 256}]
+    if form is not None:
+        head = known_head(runs, facts)
+        assert head.form == form
+        assert head.why
+        return
+    with pytest.raises(OpenError, match=r"give head='detr' .* or head='detr-sigmoid'") as caught:
+        known_head(runs, facts)
+    assert caught.value.answers == ({"head": "detr"}, {"head": "detr-sigmoid"})
+
+
+def test_shares_that_sum_to_1_have_their_background_first_or_are_asked_about():
+    boxes, scores = candidates()
+    background = np.hstack([1 - scores.sum(axis=1, keepdims=True), scores])
+    runs = [{"boxes": boxes[None], "scores": np.roll(background, -1, axis=1)[None]}]
+    with pytest.raises(OpenError, match="give head='ssd-background' if the first is the backgr"):
+        known_head(runs)
+    assert known_head(runs, form="ssd-background").form == "ssd-background"
+
+
+def test_clean_images_that_contradict_the_form_are_refused():
+    boxes, scores = candidates()
+    table = np.hstack([boxes, scores])
+    head = known_head([{"out": table.T[None]}])
+    head.confirm(head.rows([table.T[None]], 1))
+    for place, number, what in (((5, 4), 1.5, "a confidence of 1.5"), ((1, 2), -40, "a box whose")):
+        wrong = table.copy()
+        wrong[place] = number
+        with pytest.raises(ArtifactError, match=f"the outputs hold {what}"):
+            head.confirm(head.rows([wrong.T[None]], 1))
 
 
 def as_set(*rows):
@@ -195,6 +299,18 @@ def test_a_match_is_worth_overlap_times_the_confidence_that_is_left():
     assert matched(surer, as_set(), 0.25) == pytest.approx(0.01)
     twice = as_set([0, 0, 10, 10, 0.9, 1], [0, 0, 10, 10, 0.8, 1])
     assert matched(twice, twice, 0.25) == 1
+
+
+@pytest.mark.parametrize(
+    "box", [[3, 3, 3, 9], [3, 3, 3, 3], [9, 9, 3, 3], [0, 0, np.inf, 5], [1e-30, 0, 2e-30, 1e-30]]
+)
+def test_boxes_without_an_area_match_themselves(box):
+    clean = as_set([*box, 0.8, 1], [0, 0, 10, 10, 0.7, 1], [*box, 0.4, 2])
+    assert matched(clean, clean, 0.25) == 1
+    moved = clean.copy()
+    moved[0, 0] += 1
+    if box[0] < 9 and np.isfinite(box).all():
+        assert matched(moved, clean, 0.25) == pytest.approx(2 / 3)
 
 
 def test_overlap_and_suppression():

@@ -50,6 +50,12 @@ def test_the_tail_is_the_cosine(elem_type, dtype):
     lengths = np.maximum(np.linalg.norm(exact, axis=1), 1e-30)
     assert np.allclose(found[:, 0], (exact * references).sum(axis=1) / lengths, atol=1e-6)
     assert np.allclose(found[:, 0], task.values(rows, references), atol=1e-6)
+    # Rounding of directions goes beyond no cosine.
+    many = rng.normal(size=(4000, 5)).astype(dtype)
+    own = task.answers(task.readings(many))
+    (found,) = session.run(None, {"scores": many[:, :, None], "reference": own})
+    for values in (found[:, 0], task.values(many, own), task.worth(own, own)):
+        assert 1 - 1e-6 < values.min() <= values.max() <= 1
 
 
 def test_the_nearest_clean_image_is_its_own():

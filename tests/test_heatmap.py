@@ -280,7 +280,7 @@ def setting(key, value):
         (setting("bands", 500), "damaged"),
         (setting("norm", "l3"), "no usable 'norm'"),
         (setting("strength", "much"), "no usable 'strength'"),
-        (lambda file: file.attrs.modify("format_version", 4), "so update iaside"),
+        (lambda file: file.attrs.modify("format_version", 5), "so update iaside"),
     ],
     ids=named,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -417,3 +418,55 @@ def test_a_small_fuzz_run_finds_nothing(tmp_path):
     )
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     assert "200 cases" in result.stdout
+
+
+def without(name, key):
+    def change(file):
+        held = json.loads(file.attrs[name])
+        del held[key]
+        file.attrs[name] = json.dumps(held)
+
+    return change
+
+
+@pytest.fixture(scope="module")
+def of_tasks(tmp_path_factory):
+    """Reports of tasks without classes, and one whose labels are the model's own answers."""
+    folder = tmp_path_factory.mktemp("tasks")
+    images = np.random.default_rng(2).integers(0, 256, (12, 16, 16, 3), dtype=np.uint8)
+    data = write_npz(folder / "d.npz", images, np.arange(12) % 4)
+    made = {
+        "several-labels": graphs.tagger(folder / "t.onnx", 16, [2, 3, 5]),
+        "other": graphs.linear_outputs(folder / "o.onnx", 16, [2, 3, 5]),
+        "classes": graphs.small_network(folder / "c.onnx"),
+    }
+    for task, model in made.items():
+        ia.analyze(model, data, folder / f"{task}.h5", bands=2, task=task, labels="model")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("task", "damage", "message"),
+    [
+        ("other", put(LABELS, np.arange(12)), "holds 'game/labels', of a task without classes"),
+        ("other", put("game/predicted", np.arange(12)), "holds 'game/predicted', of a task"),
+        ("several-labels", put(LABELS, np.arange(12)), "holds 'game/labels', of a task without"),
+        ("several-labels", without("settings", "labels"), "settings do not say that images are"),
+        ("other", without("settings", "labels"), "settings do not say that images are held"),
+        ("classes", without("settings", "labels"), "what it holds is of version 1, not 3"),
+        ("several-labels", said("settings", "threshold", "[0.5, 0.5]"), "thresholds are not"),
+        ("other", said("settings", "threshold", "[0.5, 0.5, 0.5]"), "thresholds are not those"),
+        ("other", said("settings", "head", "7"), "no usable 'head'"),
+        ("classes", said("settings", "logit_scale", "-1"), "no usable 'logit_scale'"),
+        ("classes", said("settings", "class_embeddings", '"x"'), "no usable 'class_embeddings'"),
+        ("classes", attribute("format_version", 1), "what it holds is of version 3, not 1"),
+    ],
+)
+def test_what_contradicts_its_task_is_one_clear_line(of_tasks, tmp_path, task, damage, message):
+    path = tmp_path / "r.h5"
+    path.write_bytes((of_tasks / f"{task}.h5").read_bytes())
+    assert ia.load(path).settings.get("task", "classes") == task
+    changed(path, damage)
+    with pytest.raises(ReportError, match=re.escape(message)) as error:
+        ia.load(path)
+    assert "\n" not in str(error.value)

@@ -17,6 +17,7 @@ from .sets import samples, write_parquet, write_tar
 
 SIZE, CYCLES = 16, [1, 3, 5]
 FEW = {"preprocess": "unit", "absence": "zero", "bands": 3}
+DENSE = {**FEW, "task": "dense"}
 RNG = np.random.default_rng(3)
 IMAGES = RNG.integers(0, 256, (5, SIZE, SIZE, 3)).astype(np.uint8)
 SETS = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 1], [1, 1, 1], [0, 0, 1]])
@@ -68,13 +69,13 @@ def test_labels_in_arrays_are_those_of_files(folder, kind):
     np.testing.assert_allclose(found.value, kept.value, atol=1e-6)
     assert found.summary()["mean_average_precision"] == kept.summary()["mean_average_precision"]
     segmenter = graphs.band_map(folder / "s.onnx", SIZE, 0, 3, channels=2)
-    kept = ia.analyze(segmenter, folder / "photos", labels=folder / "masks", **FEW)
+    kept = ia.analyze(segmenter, folder / "photos", labels=folder / "masks", **DENSE)
     data = WRITERS[kind](folder / f"b.{kind}", images=IMAGES, masks=MASKS)
-    found = ia.analyze(segmenter, data, **FEW)
+    found = ia.analyze(segmenter, data, **DENSE)
     np.testing.assert_allclose(found.value, kept.value, atol=1e-6)
     # The digest names the masks too.
     other = WRITERS[kind](folder / f"c.{kind}", images=IMAGES, masks=1 - MASKS)
-    assert ia.analyze(segmenter, other, **FEW).data["digest"] != found.data["digest"]
+    assert ia.analyze(segmenter, other, **DENSE).data["digest"] != found.data["digest"]
 
 
 @pytest.mark.parametrize("kind", ["npz", "h5", "npy", "tar", "parquet"])
@@ -145,9 +146,9 @@ def test_masks_that_do_not_fit_and_archives_of_pictures_are_refused(tmp_path):
     for masks, words in ((MASKS[:, :8], "is 16 x 8 pixels"), (MASKS / 2.0, "whole numbers")):
         data = in_npz(tmp_path / "a.npz", images=IMAGES, masks=masks)
         with pytest.raises(DataError, match=words):
-            ia.analyze(segmenter, data, **FEW)
+            ia.analyze(segmenter, data, **DENSE)
     picture = tmp_path / "p.png"
     Image.fromarray(IMAGES[0]).save(picture)
     tar = write_tar(tmp_path / "a.tar", samples([picture.read_bytes()] * 2, [0, 1]))
     with pytest.raises(DataError, match="come from files beside a folder of pictures"):
-        ia.analyze(segmenter, tar, **FEW)
+        ia.analyze(segmenter, tar, **DENSE)

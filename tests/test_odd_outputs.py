@@ -404,6 +404,9 @@ def test_scores_with_the_classes_first(tmp_path, data):
     report = audit(model, data)
     same(report, reference)
     assert any("taken for its 4 class scores" in warning for warning in report.run["warnings"])
+    (stays,) = (each for each in report.run["warnings"] if "could not be made free" in each)
+    assert "of the copy is 1 x 24 numbers for 6 images" in stays
+    assert "detector" not in stays
 
 
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 import iaside_onnx as ia
+from iaside_onnx.comparisons.contrast import contrasts
 from iaside_onnx.comparisons.measured import paired
 from iaside_onnx.page import charts, repeat
 from iaside_onnx.page.page import page
 
 from .damage_reports import made_damage
+from .made_reports import made, profiles, shifted
 from .pages import SCRIPT, Markup, made_report
 from .robustness_reports import made_up
 from .test_page_perturbations import audits, sha
@@ -149,6 +151,47 @@ def test_several_models_are_each_judged_before_they_are_held_against_the_first()
     # As a ranking of the same files has it.
     assert "24 images are too few to tell m1 and m0 apart; 30 are needed." in text
     assert "by group it differs" not in text
+
+
+def test_of_three_models_none_is_the_one_that_others_are_held_against():
+    """Which is first in the alphabet says nothing: all pairs count, as in a ranking."""
+    better = [0.0, 0.2, 0.18]
+    costs = [measured(number, by) for number, by in enumerate(better)]
+    text = page(audits(3), robustness=costs)
+    seen = first_screen(text)
+    found = ia.rank(costs)
+    told = {row.name: row.from_first and row.from_first.told_apart for row in found.rows}
+    assert told == {"m1": None, "m2": False, "m0": True}
+    assert (
+        "By accuracy under corruptions, mean of severities 1, 3, 5, m1 comes first; told apart "
+        "from it: m0; not told apart from it: m2 (3 models; Holm's method over all 3 pairs)."
+    ) in seen.text
+    assert "than m0" not in seen.text
+    assert "against m0" not in Markup(text).text
+    assert [row[1] for row in seen.table("3 models by accuracy")[1:]] == ["m1", "m2", "m0"]
+    few = [measured(number, by, images=24) for number, by in enumerate(better)]
+    seen = first_screen(page(audits(3), robustness=few)).text
+    assert "24 images are too few to tell models apart; 30 are needed." in seen
+
+
+def test_of_three_analyses_the_sentence_is_that_of_a_ranking_by_the_score():
+    psi = profiles(60)
+    models = [made(shifted(psi, by=by, noise=0.02), name=f"n{by}") for by in (0.0, 0.5, 0.52)]
+    reports = [
+        dataclasses.replace(each, model={**each.model, "sha256": sha(at)})
+        for at, each in enumerate(models)
+    ]
+    (first, *others) = ia.rank(reports, by="score").rows
+    told = [row.name for row in others if row.from_first.told_apart]
+    (sentence,) = contrasts(reports, ["x", "y", "z"])
+    names = {"n0.0": "x", "n0.5": "y", "n0.52": "z"}
+    assert sentence.startswith(
+        f"By signed score {names[first.name]} comes first; told apart from it"
+    )
+    assert sentence.count("told apart from it: ") == 1 + (len(told) < 2)
+    assert "Holm's method over all 3 pairs" in sentence
+    # Two reports of one model are two rows all the same.
+    assert "3 models" in contrasts([reports[0], *reports[:2]], ["x", "x2", "y"])[0]
 
 
 def test_warnings_stand_before_the_answer_and_are_said_once():

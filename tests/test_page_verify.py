@@ -276,7 +276,7 @@ def test_the_command(iaside, made, tmp_path):
     assert '"holds": false' in done.stdout
     for words, message in (
         (["verify", target, "--redo", 3], "--redo does not apply to a page"),
-        (["verify", files[0], files[1]], "only a page is held against other files"),
+        (["verify", files[0], target], "a page is given first"),
         (["verify", tmp_path / "none.html", files[0]], "no such file"),
         (["verify", target], "give the reports"),
     ):

@@ -20,10 +20,12 @@ from iaside_onnx.mathematics.profiles import (
 from iaside_onnx.mathematics.proportion import wilson
 from iaside_onnx.mathematics.score import signed_score, spectral_importance
 from iaside_onnx.page.page import page
-from iaside_onnx.results.class_rows import class_notes
+from iaside_onnx.results.class_rows import by_score, class_notes
+from iaside_onnx.views.class_bands import class_figure
 from iaside_onnx.views.class_map import class_map
 
 from .made_reports import made
+from .pages import Markup
 
 BANDS = 8
 MEAN = np.array([1.5, 1.1, 0.5, 0.3, 0.15, 0.1, 0.05, 0.05])
@@ -172,7 +174,8 @@ def test_axes_find_a_planted_direction_and_point_to_low_frequencies():
 
 def report_of(classes, images, name="m", **more):
     _, psi, labels = sample(classes, images, 0.5, seed=7)
-    report = made(psi, labels=labels, bands=BANDS, players=BANDS, name=name)
+    # The same for every band leaves shares and scores as they are, and gives each class a gain.
+    report = made(psi + 2, labels=labels, bands=BANDS, players=BANDS, name=name)
     names = more.pop("class_names", [f"class {label}" for label in range(classes)])
     return replace(report, class_names=names)
 
@@ -262,6 +265,81 @@ def test_the_map_on_the_command_line(iaside, tmp_path):
     assert "one report" in both.stderr
     with pytest.raises(UsageError, match="no map"):
         class_map(report_of(2, 30))
+
+
+def planted(images=9):
+    """Eight classes of one profile: of class 2 all bands harm a little, of class 5 few images."""
+    rng = np.random.default_rng(4)
+    labels = np.repeat(np.arange(8), images)
+    psi = np.array([6, 3, 0.5, 0.2]) + rng.normal(0, 0.3, (len(labels), 4))
+    psi[labels == 2] = np.array([-1.0, 0.1, 0.1, 0.2]) + rng.normal(0, 0.05, (images, 4))
+    return replace(
+        made(psi, labels=labels), class_names=["none here" if c == 2 else f"c{c}" for c in range(8)]
+    )
+
+
+def test_a_class_with_nothing_to_share_out_is_no_finding_in_any_view(iaside, tmp_path):
+    """Its raw shares lie on the bands of least effect, which would make it lean high the most."""
+    report = planted()
+    rows = report.per_class()
+    assert min(rows, key=lambda row: row["srs_signed"])["class"] == 2
+    assert [row["class"] for row in rows if row["no_finding"]] == [2]
+    assert rows[2]["gain"] == pytest.approx(-0.6, abs=0.1)
+    assert "nothing to share out" in rows[2]["no_finding"]
+    assert by_score(report)[-1] == by_score(report, highest=True)[-1] == 2
+    report.save(tmp_path / "r.h5")
+    shown = iaside("show", tmp_path / "r.h5", "--per-class").stdout
+    lines = [line.split() for line in shown.splitlines()]
+    places = [n for n, line in enumerate(lines) if line[:1] == ["c7"] or line[:1] == ["none"]]
+    assert lines[places[1]][4:] == ["-*", "not", "a", "finding", *["-"] * 5]
+    assert "for 1 of 8 classes: none here (v(none)" in " ".join(shown.split())
+    html = Markup(page([report]))
+    last = html.table("by class")[-1]
+    assert (last[0], last[3:]) == ("none here", ["-"] * 6)
+    assert "for 1 of 8 classes: none here" in html.text
+    drawn = class_figure(report)
+    assert [text.get_text() for text in drawn.axes[0].get_yticklabels()][-1] == "none here (9)"
+    assert "no finding: nothing to share out" in [text.get_text() for text in drawn.axes[0].texts]
+    assert len(class_map(report).axes[0].collections[0].get_offsets()) == 7
+    frame = report.to_pandas("classes")
+    assert set(frame[frame["no_finding"].notna()]["class"]) == {2}
+
+
+def test_of_few_images_it_may_be_open_whether_a_class_has_anything_to_share_out():
+    rng = np.random.default_rng(6)
+    labels = np.repeat(np.arange(8), 5)
+    psi = np.array([6, 3, 0.5, 0.2]) + rng.normal(0, 0.3, (40, 4))
+    psi[labels == 3, 0] = [
+        -9,
+        7,
+        -8,
+        4,
+        -6.5,
+    ]  # the mean gain is clear of the bound, its end is not
+    gains = made(psi, labels=labels).class_gains
+    assert gains.order.tolist() == [0, 0, 0, 1, 0, 0, 0, 0]
+    assert "cannot be told from 5 images" in gains.reason(3)
+    # One image a class gives no interval: what it shows by itself decides.
+    one = made(psi[::5], labels=labels[::5]).class_gains
+    assert np.isnan(one.low).all()
+    assert one.order.tolist() == [0, 0, 0, 2, 0, 0, 0, 0]
+
+
+def test_the_value_of_the_view_and_its_confidence_do_not_change_which_classes_have_a_finding():
+    report = planted()
+    for view in ({"value": "prob"}, {"value": "log-prob-clipped"}, {"confidence": 0.5}):
+        seen = report.view(**view)
+        assert seen.class_gains.nothing.tolist() == report.class_gains.nothing.tolist()
+
+
+def test_comparing_classes_leaves_out_the_score_of_one_without_a_finding():
+    report = planted(25)
+    other = replace(report, log_prob=report.log_prob * np.float32(1.01), model={
+        "path": "n.onnx", "sha256": "1" * 64})  # fmt: skip
+    rows = ia.compare(report, other, per_class=True).pairs[0].per_class
+    assert [row.label for row in rows if row.srs_signed is None] == [2]
+    assert "nothing to share out" in rows[2].no_finding
+    assert rows[2].accuracy is not None
 
 
 def test_identical_classes_make_a_map_all_the_same():

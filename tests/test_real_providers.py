@@ -18,6 +18,7 @@ import pytest
 from onnx import helper
 
 import iaside_onnx as ia
+from iaside_onnx.measure.quantized import quantize
 
 from . import graphs
 from .conftest import ROOT, write_npz
@@ -127,3 +128,20 @@ def test_the_memory_of_a_device_holds_what_the_processors_does(folder):
     for name in names:
         assert found[name].get("provider") == "cuda", found[name]
         same(found[name], here[name], 1e-4)
+
+
+@pytest.mark.parametrize("provider", ["openvino", "webgpu"])
+def test_a_quantised_file_gives_the_table_of_the_processor_or_one_line(folder, provider):
+    images = np.random.default_rng(1).integers(0, 256, (24, 8, 8, 3), np.uint8)
+    write_npz(folder / "calibration.npz", images, np.arange(24) % 3)
+    model = graphs.small_network(folder / "m.onnx", size=8)
+    kinds = ["qdq", "qoperator", "dynamic"]
+    made = quantize(model, folder / "calibration.npz", folder / "made", kinds=kinds)
+    cases = {kind: (path, {}) for kind, path in zip(kinds, made, strict=True)}
+    found, here = answers(folder, provider, cases)
+    assert found["qdq"]["provider"] == provider
+    same(found["qdq"], here["qdq"], 0.05)
+    # Whole numbers are left to the processor, or the file is not taken at all.
+    for kind in ("qoperator", "dynamic"):
+        assert "provider='cpu'" in found[kind]["error"]
+        assert "\n" not in found[kind]["error"]

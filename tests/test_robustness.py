@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields
 
 import numpy as np
@@ -238,6 +239,22 @@ def test_killed_and_resumed_it_ends_in_the_same_report(tmp_path, network):
     again = ia.measure_robustness(model, data, target, resume=True, confidence=0.5, **options)
     assert again.confidence == 0.5
     assert target.read_bytes() == before
+
+
+def test_the_time_of_the_attack_that_is_made_by_default_is_said_with_how_to_leave_it_out(
+    iaside, planted, tmp_path
+):
+    few = ["--corruption", "fog", "--severity", "1", "--queries", "4", "--attack-samples", "2"]
+    said = iaside("robustness", *planted, "-o", tmp_path / "r.h5", *few).stderr
+    (line,) = [line for line in said.splitlines() if line.startswith("time here")]
+    assert re.search(
+        r"passes/s: \d+ s for the corruptions, up to \d+ s for square-linf; --attack none leaves "
+        "attacks out",
+        line,
+    )
+    assert "8 images x (1 corruption x 1 severity + the image itself) = 16 forward passes" in said
+    none = [*few, "--attack", "none"]
+    assert "time here" not in iaside("robustness", *planted, "-o", tmp_path / "n.h5", *none).stderr
 
 
 def test_the_command_with_a_baseline_prints_mce(iaside, planted, tmp_path):

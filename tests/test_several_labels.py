@@ -306,6 +306,19 @@ def test_thresholds_that_do_not_fit_are_refused_in_one_line(tmp_path, tagged, te
     asked = {"threshold": tmp_path / "limits.txt", "class_names": tmp_path / "names.txt"}
     with pytest.raises(DataError, match=re.escape(error)):
         ia.analyze(model, tagged, labels="model", **asked, **FEW)
+    # Nor is it the fault of labels that only a model of several labels asks for.
+    (tmp_path / "t.csv").write_text("file,slow,calm,quick,fast\n00.png,1,0,1,0\n")
+    with pytest.raises(DataError, match=re.escape(error)):
+        ia.analyze(model, tagged, labels=tmp_path / "t.csv", **asked, **FEW)
+
+
+@pytest.mark.parametrize("further", [{"temperature": "auto"}, {"label_order": "text"}])
+def test_labels_are_at_fault_where_nothing_else_is(tmp_path, tagged, further):
+    """Looking at the model without labels must not be held against what goes with labels."""
+    model = graphs.small_network(tmp_path / "m.onnx", size=SIZE)
+    (tmp_path / "t.csv").write_text("file,slow,calm\n00.png,1,0\n")
+    with pytest.raises(DataError, match="which column holds the labels is open"):
+        ia.analyze(model, tagged, labels=tmp_path / "t.csv", **further, **FEW)
 
 
 @pytest.mark.parametrize(

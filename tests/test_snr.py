@@ -340,7 +340,7 @@ def endless(file):
         (setting("bands", 5), "do not fit"),
         (setting("confidence", 7.0), "no usable 'confidence'"),
         (setting("kinds", {}), "has no kind"),
-        (lambda file: file.attrs.modify("format_version", 2), "so update iaside"),
+        (lambda file: file.attrs.modify("format_version", 3), "so update iaside"),
     ],
     ids=named,
 )

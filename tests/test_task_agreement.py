@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
 
+import iaside_onnx as ia
 from iaside_onnx.errors import ArtifactError
 from iaside_onnx.inference.engine import Engine
 from iaside_onnx.inference.input_form import InputForm
@@ -205,3 +207,107 @@ def test_several_outputs_of_one_run_are_read_by_engine_and_host_alike(tmp_path, 
         expected = np.hstack([kept, kept @ waves])
         own = np.repeat(references[[image]], 16, axis=0)
         np.testing.assert_allclose(table[image], task.numbers(expected, own), atol=2e-4)
+
+
+@pytest.mark.parametrize("kind", [TensorProto.FLOAT, TensorProto.DOUBLE])
+@pytest.mark.parametrize("size", [1e-30, 1e-20, 1e20, 1e30])
+def test_agreement_does_not_depend_on_the_size_of_outputs(kind, size):
+    """Nor on that of one beside another, though squares of single precision end at 1e38."""
+    rng = np.random.default_rng(5)
+    clean = rng.normal(size=(4, 14)) * np.r_[np.full(12, size), 1, 1]
+    clean = clean.astype(np.float32)
+    clean[:, 0] = size  # left out
+    blocks = (Block(1, 4, 3), Block(1, 2, 1))
+    task = Agreement(blocks, (kind, kind), ("a", "b")).seen(clean).learned()
+    rows = (np.repeat(clean, 3, axis=0) * rng.uniform(0.5, 2, (12, 14))).astype(np.float32)
+    rows[::3] = clean
+    exact, own = rows.astype(np.float64), np.repeat(clean, 3, axis=0).astype(np.float64)
+    means = clean.astype(np.float64).reshape(4, 1, 14) - clean.astype(np.float64)
+    apart = [
+        (means[..., part] ** 2).reshape(4, 4, channels, -1).sum(axis=(0, 1, 3)) / 12
+        for part, channels in ((slice(0, 12), 4), (slice(12, 14), 2))
+    ]
+    squares = (exact - own) ** 2
+    each = [squares[:, :12].reshape(12, 4, 3).sum(axis=2) / apart[0], squares[:, 12:] / apart[1]]
+    expected = 1 - np.hstack(each).mean(axis=1)
+    np.testing.assert_allclose(task.values(rows, own), expected, rtol=1e-5, atol=1e-5)
+    feed = {
+        "scores": rows[:, :12].reshape(12, 4, 3).astype(TYPES[kind]),
+        "scores_1": rows[:, 12:].astype(TYPES[kind]),
+        "reference": clean,
+    }
+    tail = ort.InferenceSession(task.tail(), providers=["CPUExecutionProvider"])
+    (found,) = tail.run(["value"], feed)
+    np.testing.assert_allclose(found[:, 0], expected, rtol=1e-5, atol=1e-5)
+    assert (found[::3, 0] == 1).all()
+
+
+@pytest.mark.parametrize("factor", [1e-30, 1e30])
+def test_a_model_of_large_or_small_outputs_has_the_value_of_the_same_model(tmp_path, factor):
+    strengths = np.random.default_rng(2).uniform(0.02, 0.1, (4, 4))
+    images = np.rint(255 * np.moveaxis(pictures(strengths), 1, -1)).astype(np.uint8)
+    path = graphs.linear_outputs(tmp_path / "m.onnx", SIZE, CYCLES)
+    asked = {
+        "task": "other", "bands": 4, "absence": "zero", "preprocess": "unit", "labels": "model",
+    }  # fmt: skip
+    data = images, np.zeros(4, int)
+    plain = ia.analyze(path, data, **asked)
+    model = onnx.load(path)
+    model.graph.node[-1].op_type = "Mul"
+    model.graph.node[-1].input.append("factor")
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(factor), "factor"))
+    onnx.save(model, path)
+    np.testing.assert_allclose(ia.analyze(path, data, **asked).value, plain.value, rtol=1e-4)
+
+
+def test_infinite_outputs_are_refused_where_they_are(tmp_path, iaside):
+    """Before anything is written, whether of an untouched image or of a perturbed one."""
+    path = graphs.linear_outputs(tmp_path / "m.onnx", SIZE, CYCLES)
+    strengths = np.random.default_rng(2).uniform(0.07, 0.1, (4, 4))
+    images = np.rint(255 * np.moveaxis(pictures(strengths), 1, -1)).astype(np.uint8)
+    np.savez(tmp_path / "i.npz", images=images, labels=np.zeros(4, int))
+    plain = onnx.load(path)
+
+    def asked(command, below, *options):
+        model = onnx.load_from_string(plain.SerializeToString())
+        model.graph.node[-1].output[:] = ["plain"]
+        for name, value in (("least", below), ("infinite", np.inf)):
+            model.graph.initializer.append(numpy_helper.from_array(np.float32(value), name))
+        model.graph.node.append(helper.make_node("Less", ["plain", "least"], ["small"]))
+        model.graph.node.append(helper.make_node("Where", ["small", "infinite", "plain"],
+                                                 ["scores"]))  # fmt: skip
+        onnx.save(model, path)
+        told = iaside(
+            command, path, tmp_path / "i.npz", "--task", "other", "--preprocess", "unit",
+            *options, "-o", tmp_path / "r.h5", "--overwrite",
+        )  # fmt: skip
+        assert told.exit_code == 2
+        return told.stderr.splitlines()[-1]
+
+    damage = "--corruption", "fog", "--severity", 3
+    assert "hold infinite numbers for an image" in asked("robustness", 0.08, *damage)
+    assert "a value that is infinite for image" in asked("robustness", 0.06, *damage)
+    assert "(fog, severity 3)" in asked("robustness", 0.06, *damage)
+    assert "under coalition 0" in asked("analyze", 0.06, "--bands", 2, "--absence", "zero")
+    strong = "--corruption", "gaussian_noise", "--severity", 1, "--epsilon", 0.2
+    assert "(square-linf)" in asked("robustness", 0.06, *strong, "--attack", "square-linf")
+
+
+@pytest.mark.parametrize("factor", [1e-30, 1.0])
+def test_images_that_share_their_batch_are_seen_whatever_the_size_of_outputs(tmp_path, factor):
+    path = graphs.linear_outputs(tmp_path / "m.onnx", SIZE, CYCLES)
+    strengths = np.random.default_rng(2).uniform(0.02, 0.1, (4, 4))
+    images = np.rint(255 * np.moveaxis(pictures(strengths), 1, -1)).astype(np.uint8)
+    model = onnx.load(path)
+    model.graph.node[-1].output[:] = ["plain"]
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(factor), "factor"))
+    model.graph.node.append(helper.make_node("ReduceMean", ["plain"], ["mean"], axes=[0]))
+    model.graph.node.append(helper.make_node("Add", ["plain", "mean"], ["sum"]))
+    model.graph.node.append(helper.make_node("Mul", ["sum", "factor"], ["scores"]))
+    onnx.save(model, path)
+    listener = ia.Listener()
+    ia.analyze(
+        path, (images, np.zeros(4, int)), task="other", labels="model", bands=2, absence="zero",
+        preprocess="unit", listener=listener,
+    )  # fmt: skip
+    assert any("depend on the others in its batch" in each for each in listener.warnings)

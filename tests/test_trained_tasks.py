@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import iaside_onnx as ia
-from iaside_onnx.inference.detection import known_head
+from iaside_onnx.inference.head_search import known_head
 from iaside_onnx.mathematics.boxes import MOST, NUMBERS, matched
 
 from .conftest import ROOT
@@ -77,7 +77,7 @@ def test_a_tagger(audited, trained):
 
 def test_an_encoder(audited, trained):
     told, said = audited("encoder", "photos")
-    assert (told.settings["task"], told.settings["value"]) == ("embedding", "cosine")
+    assert (told.settings["task"], told.summary()["value"]) == ("embedding", "cosine")
     assert "pictures found again of 31 images" in said
     assert told.summary()["clean_value"]["value"] == pytest.approx(1)
     report = ia.analyze(trained / "encoder.onnx", trained / "photos", **FEW,
@@ -117,7 +117,7 @@ def test_a_detector(audited, trained):
 
     told, said = audited("detector", "scenes")
     settings = told.settings
-    assert (settings["task"], settings["head"], settings["value"]) == (
+    assert (settings["task"], settings["head"], told.summary()["value"]) == (
         "other", "yolo", "matched-boxes",
     )  # fmt: skip
     assert "match of the boxes of 31 images" in said

@@ -269,3 +269,35 @@ def test_rows_of_files_that_drew_by_name_cannot_be_asked_for(iaside):
     done = iaside("verify", DATA / "analysis-v1.h5", *asked)
     assert done.exit_code == 2
     assert "by its file name" in done.stderr
+
+
+def test_images_in_named_folders_keep_the_numbers_that_the_model_gives_them(
+    tmp_path, photographs, iaside
+):
+    model = graphs.small_network(tmp_path / "m.onnx")
+    names = tmp_path / "names.txt"
+    names.write_text("class2\nclass0\nclass3\nclass1\n")
+    asked = {"class_names": names, "bands": 2, "preprocess": "unit"}
+    ia.analyze(model, photographs, tmp_path / "r.h5", **asked)
+    measured = {"corruption": "fog", "severity": 1, "attack": "none", "preprocess": "unit"}
+    ia.measure_robustness(model, photographs, tmp_path / "m.h5", class_names=names, **measured)
+    for name in ("r.h5", "m.h5"):
+        report = tmp_path / name
+        done = iaside("verify", report, "--model", model, "--images", photographs,
+                      "--class-names", names, "--redo", 2)  # fmt: skip
+        assert done.exit_code == 0, done.stdout
+        assert "with the same contents, labelled by names" in done.stdout
+    # Images that changed their folders have other labels.
+    pair = [photographs / each / "0.png" for each in ("class0", "class1")]
+    content = [each.read_bytes() for each in pair]
+    for each, by in zip(pair, reversed(content), strict=True):
+        each.write_bytes(by)
+    assert not verify(tmp_path / "r.h5", images=photographs).holds
+    report = ia.load(tmp_path / "r.h5")
+    turned = replace(report, labels=(report.labels + 1) % 4)
+    held = replace(turned, data={**turned.data, "digest": turned.computed_digest()})
+    held.save(tmp_path / "t.h5")
+    for each, by in zip(pair, content, strict=True):
+        each.write_bytes(by)
+    assert checks(verify(tmp_path / "r.h5", images=photographs))["images"]
+    assert not checks(verify(tmp_path / "t.h5", images=photographs))["images"]

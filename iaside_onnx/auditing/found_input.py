@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, UsageError
-from ..images.folders import all_pictures, class_folders, holds_labels
+from ..errors import DataError, UsageError, said
+from ..images.folders import all_pictures, class_folders, fault_of_labels
 from ..images.sample import OWN_ANSWERS, Reading
 from ..listener import Listener
 from ..measure.request import ModelOptions
@@ -70,9 +70,10 @@ def find_labels(
         return None
     # Beside class folders it may be a table of something else.
     sets = Reading(images, path).of_task(kind.name).sets
-    if holds_labels(images, path, sets=sets) or class_folders(images, Listener()) is None:
+    fault = fault_of_labels(images, path, sets=sets)
+    if fault is None or class_folders(images, Listener()) is None:
         return str(path)
-    listener.note(f"{path} lists no pictures of the folder, so the class folders are the classes")
+    listener.note(f"{said(fault)}; it is not used, the class folders are the classes")
     return None
 
 
@@ -113,12 +114,12 @@ def find_input(
     labels = find_labels(images, asked, kind, stages.listener)
     reading = {name: asked.get(name) for name in _READING}
     given = Reading.asked(images, labels, asked.get("class_names"), **reading)
-    said = None
+    stated = None
     if asked.get("preprocess") is None:
         extensions = tuple(map(Path, asked.get("ort_extension", ())))
-        said = next(iter(given_recipes(model, extensions, stages.of(INPUT)).items()), None)
+        stated = next(iter(given_recipes(model, extensions, stages.of(INPUT)).items()), None)
     unsaid = ""
-    if kind.name != CLASSES and asked.get("preprocess") is None and said is None:
+    if kind.name != CLASSES and asked.get("preprocess") is None and stated is None:
         unsaid = _unsaid(kind, hint)
     if kind.labelled and kind.name != CLASSES and (why := without_truths(kind, given)):
         both = f"; and {unsaid}" if unsaid else ""
@@ -144,8 +145,8 @@ def find_input(
     if asked.get("preprocess") is not None:
         name = Path(str(asked["preprocess"])).name
         return FoundInput(f"{name} (as given); {told}", len(source.ids), options)
-    if said is not None:
-        where, recipe = said
+    if stated is not None:
+        where, recipe = stated
         words = f"{recipe.name or recipe.channels.upper()} ({_SOURCES[where]}); {told}"
         return FoundInput(words, len(source.ids), options)
     if unsaid:

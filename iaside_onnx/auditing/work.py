@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import IasideError, OtherRowsError, ReportError, said
 from ..images.layouts import names_apart, place_name
 from ..inference.inspection import Inspection, inspect
+from ..inference.map_meaning import Told
 from ..listener import Listener
 from ..measure.analysis import analyze
 from ..measure.corrupted import asked_corruptions
@@ -19,6 +20,7 @@ from ..measure.damage import explain
 from ..measure.request import LabelledOptions, Request
 from ..measure.robustness import measure_robustness
 from ..measure.subject import open_subject
+from ..plurals import lasting
 from ..results.audit import ANALYSIS, DAMAGE, ROBUSTNESS, Audit
 from ..results.group_verdict import GROUPS, KEEP, SEVERITIES, verdicts
 from ..results.robustness import RobustnessReport
@@ -26,7 +28,6 @@ from ..spelling import option
 from ..storage.output_file import whole_file
 from ..storage.partial import partial_path
 from ..tasks import CLASSES, TASKS, kind_of
-from ..views.text import lasting
 from .folder import FREE, NEXT, RECIPE, AuditFolder, as_json
 from .found_input import find_input, find_labels
 from .plan import (
@@ -162,7 +163,10 @@ class Work:
         # What an earlier run wrote down counts as given too.
         Request.of(LabelledOptions, self._given, self.model, self.images, None)
         named = {name: self._given[name] for name in _INSPECTED if name in self._given}
-        found = inspect(self.model, **named)
+        found_before = self.folder.about.get("found", {})
+        named = {name: found_before[name] for name in ("task",) if name in found_before} | named
+        told = Told.by(self.asked.get("labels"), self.asked.get("class_names"))
+        found = inspect(self.model, **named, told=told, settled=True)
         before = self.folder.about.get("sha256", found["sha256"])
         if before != found["sha256"]:
             raise ReportError(

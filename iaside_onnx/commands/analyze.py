@@ -8,9 +8,17 @@ from typing import Any
 
 import click
 
+from ..defaults import ABSENCE
 from .measure import measure, model_on_images
 from .numbers import INTEGER, NUMBER
-from .options import Listed, bands_option, norm_option, robustness_option, view_options
+from .options import (
+    Listed,
+    bands_option,
+    norm_option,
+    robustness_option,
+    spacing_options,
+    view_options,
+)
 from .output import check_targets, print_written, say
 from .show import measurement_of
 
@@ -22,8 +30,9 @@ from .show import measurement_of
     bands_option,
     click.option("--separate-dc", is_flag=True, help="Make the mean colour a player of its own."),
     norm_option,
+    spacing_options,
     click.option(
-        "--absence", cls=Listed, table="mathematics.absence.ABSENCES", default="gaussian",
+        "--absence", cls=Listed, table="mathematics.absence.ABSENCES", default=ABSENCE,
         show_default=True, help="What stands for an absent band: {names}.",
     ),
     click.option(

@@ -9,7 +9,7 @@ import click
 
 from .numbers import FILE
 from .options import confidence_option, json_option, picture_options, score_options
-from .output import check_picture_target, check_targets, present, say_next
+from .output import check_picture_target, check_targets, present, result_files, say_next
 
 # So many files are named in a command to copy.
 _FEW = 4
@@ -31,7 +31,7 @@ def correlate(
     """Say how well the score foretells measured robustness.
 
     Over several models. Takes files of analyze and of robustness in any order; two of one model (by
-    hash) make one point. At least four models are needed.
+    hash) make one point. At least four models are needed. A folder stands for the files in it.
 
     \b
     Example:
@@ -41,7 +41,9 @@ def correlate(
 
     check_targets()
     check_picture_target(target, overwrite=overwrite)
-    present(over_models(*files, **options), target, overwrite=overwrite, as_json=as_json)
+    present(
+        over_models(*result_files(files), **options), target, overwrite=overwrite, as_json=as_json
+    )
     if not as_json:
         named = files if len(files) <= _FEW else ("FILE...",)
         say_next("rank", *named, gives="the models in one table")

@@ -19,6 +19,8 @@ from .numbers import NEW_FILE
 def check_options(context: click.Context) -> None:
     """Refuse options of a command that no file could make right."""
     for name, value in context.params.items():
+        if name == "provider" and context.params.get("ep_library"):
+            continue  # what the library brings is known once it is loaded
         given = context.get_parameter_source(name) is not ParameterSource.DEFAULT
         if given and value is not None and name in _CHECKS:
             _CHECKS[name](value)

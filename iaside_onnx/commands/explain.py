@@ -18,6 +18,7 @@ from .options import (
     norm_option,
     queries_option,
     radius,
+    spacing_options,
     together,
 )
 from .output import check_targets, print_json, print_written
@@ -56,6 +57,7 @@ from .output import check_targets, print_json, print_written
     bands_option,
     click.option("--separate-dc", is_flag=True, help="Make the mean colour a player of its own."),
     norm_option,
+    spacing_options,
     click.option(
         "--estimator",
         help="exact, permutation or regression.  "

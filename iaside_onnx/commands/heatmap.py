@@ -9,7 +9,7 @@ import click
 
 from .measure import measure, model_on_images
 from .numbers import FILE, NEW_FILE
-from .options import bands_option, norm_option, number_or
+from .options import bands_option, norm_option, number_or, spacing_options
 from .output import check_targets, print_written
 
 
@@ -29,6 +29,7 @@ from .output import check_targets, print_written
     click.option("--clip", is_flag=True, help="Cut perturbed images to [0, 1]."),
     bands_option,
     norm_option,
+    spacing_options,
     click.option(
         "--analysis", type=FILE, metavar="REPORT.h5",
         help="A report of analyze on the same model: its bands are taken, its SID stands beside.",

@@ -40,8 +40,9 @@ SECTIONS = {
 # Of these the usual ones, and of a command's own options the unusual ones.
 _USUAL = {"labels", "samples", "preprocess", "resume", "overwrite", "as_json", "help_all"}
 _UNUSUAL = {
-    "separate_dc", "norm", "output_map", "passes", "rings", "grey", "queries", "target_stderr",
-    "attack_samples", "clip", "strength", "placed", "spectrum", "kernel", "estimator",
+    "separate_dc", "norm", "spacing", "edges", "as_published", "output_map", "passes", "rings",
+    "grey", "queries", "target_stderr", "attack_samples", "clip", "strength", "placed", "spectrum",
+    "kernel", "estimator",
 }  # fmt: skip
 _MANY = 14
 _KEPT = "\N{NON-BREAKING HYPHEN}"

@@ -10,7 +10,7 @@ import click
 
 from .numbers import FILE
 from .options import any_view_options, overwrite_option, target_option
-from .output import check_targets, files_in, refuse_for_audits
+from .output import check_targets, files_in, refuse_for_audits, say
 from .show import baseline_of, viewed, warn_of_silent
 
 
@@ -85,6 +85,7 @@ def html(
         raise click.UsageError("a page takes one file of iaside snr")
     if len(reports) != len(given):
         analyses, files = _most_right_first(analyses, files, measured)
+    measured = _of_analysed(measured, analyses)
     names = names_by_files(analyses, files)
     warn_of_silent(analyses, names)
     save_page(
@@ -98,6 +99,25 @@ def html(
         damages=damages,
     )
     click.echo(f"Page: {target}")
+
+
+def _of_analysed(measured: Sequence[Any], reports: Sequence[Any]) -> list[Any]:
+    """Measurements of models that a report is of; what is left out is said.
+
+    Where there is none of any of these models they stay, and the page says why it takes none.
+    """
+    known = {each.model["sha256"] for each in reports}
+    kept = [each for each in measured if each.model["sha256"] in known]
+    if not kept:
+        return list(measured)
+    for each in measured:
+        if each.model["sha256"] not in known:
+            say(
+                f"Left out: what was measured of {each.model['path']}: no file of iaside analyze "
+                "is of that model",
+                err=True,
+            )
+    return kept
 
 
 def _most_right_first(

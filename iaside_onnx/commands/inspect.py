@@ -67,6 +67,7 @@ def inspect(
       iaside inspect model.onnx --providers
     """
     from ..inference.inspection import inspect as describe
+    from ..inference.map_meaning import Told
     from ..inference.plugin_loading import load_plugins
     from ..storage.output_file import whole_file
     from ..views.inspection_table import print_candidates, print_inspection
@@ -85,7 +86,9 @@ def inspect(
     _check_target("--write-labels", written, ".csv", overwrite)
     _check_target("--write-recipe", recipe, ".toml", overwrite)
     named = ("input", "output", "layout", "size", "set", "task", "head", "ort_extension")
-    description: dict[str, Any] = {**describe(model, **{key: options[key] for key in named})}
+    asked = {key: options[key] for key in named}
+    told = Told.by(labels, options["class_names"])
+    description: dict[str, Any] = {**describe(model, **asked, told=told)}
     if images is not None:
         from ..recipe_search.findings import pixel_range_on_images
         from ..recipe_search.search import search_recipes

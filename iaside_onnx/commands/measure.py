@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from ..defaults import PUBLISHED
 from .numbers import FILE, TEXT
 from .options import (
     F,
@@ -97,4 +99,8 @@ def measure(
     given["listener"] = listener(quiet=options["quiet"], progress=options["progress"], unit=unit)
     printing = ("quiet", "progress", "as_json")
     given |= {key: value for key, value in options.items() if key not in printing}
+    if given.get("as_published"):  # which settles what is not given
+        source = click.get_current_context().get_parameter_source
+        usual = [name for name in PUBLISHED if source(name) is ParameterSource.DEFAULT]
+        given = {name: value for name, value in given.items() if name not in usual}
     return function(*paths, **{key: value for key, value in given.items() if value is not None})

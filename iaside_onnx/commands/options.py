@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import click
 
+from .. import defaults
 from ..checks import duration_seconds
 from ..inference.providers import words as provider_words
 from .numbers import FILE, INTEGER, NEW_FILE, NUMBER, TABLE, TEXT, plain
@@ -92,6 +93,10 @@ def _radius(text: str) -> float:
     return value
 
 
+def _radii(text: str) -> tuple[float, ...]:
+    return tuple(float(plain(part.strip(), float)) for part in text.split(","))
+
+
 def _seconds(text: str) -> float:
     seconds = duration_seconds(text)
     return float(plain(text, float)) if seconds is None else seconds
@@ -104,6 +109,7 @@ def one_or_several(_: click.Context, __: click.Parameter, value: tuple[str, ...]
 
 size = read_by(_sides, "no size; give pixels, such as 224 or 240x320")
 radius = read_by(_radius, "no number, such as 4/255 or 0.5")
+radii = read_by(_radii, "no list of radii, such as 0.05,0.2,0.5")
 duration = read_by(_seconds, "no time; give seconds, or a time such as 10m or 1h30m")
 
 
@@ -144,6 +150,20 @@ ep_library_option = click.option(
     "--ep-library", "ep_library", type=FILE, multiple=True,
     metavar="LIBRARY", help="Library that brings a --provider; it is run as code, so trust it.",
 )  # fmt: skip
+classes_options = together(
+    click.option(
+        "--class-embeddings", type=TEXT, metavar="FILE.npy",
+        help="Embeddings of the classes, a row each: makes a classifier of an image encoder.",
+    ),
+    click.option(
+        "--fit-classes", type=TEXT, metavar="IMAGES",
+        help="Labelled images whose mean embeddings are the classes of an image encoder.",
+    ),
+)  # fmt: skip
+set_option = click.option(
+    "--set", "set", multiple=True, type=TEXT, metavar="NAME=VALUE|NAME=FILE.npy",
+    help="Value of an input that takes no images, such as --set training=false.",
+)  # fmt: skip
 model_options = together(
     click.option(
         "--input", "input", type=TEXT, metavar="NAME", help="The input that takes images."
@@ -163,22 +183,12 @@ model_options = together(
         "--task", cls=Listed, table="tasks.TASKS", type=TEXT, metavar="KIND",
         help="What the model is: {names}.  [default: as its output says]",
     ),
-    click.option(
-        "--class-embeddings", type=TEXT, metavar="FILE.npy",
-        help="Embeddings of the classes, a row each: makes a classifier of an image encoder.",
-    ),
-    click.option(
-        "--fit-classes", type=TEXT, metavar="IMAGES",
-        help="Labelled images whose mean embeddings are the classes of an image encoder.",
-    ),
+    classes_options,
     click.option(
         "--logit-scale", type=NUMBER, metavar="S",
         help="Factor of the cosines of --class-embeddings.  [default: as in the file]",
     ),
-    click.option(
-        "--set", "set", multiple=True, type=TEXT, metavar="NAME=VALUE|NAME=FILE.npy",
-        help="Value of an input that takes no images, such as --set training=false.",
-    ),
+    set_option,
     click.option(
         "--allow-random", is_flag=True,
         help="Take a model whose scores are random; no two reports of it are equal.",
@@ -242,11 +252,27 @@ skip_bad_option = click.option(
     "--skip-bad", is_flag=True, help="Leave out clean pictures that cannot be read, and list them."
 )
 bands_option = click.option(
-    "--bands", type=INTEGER, default=8, show_default=True, help="Number of bands M."
+    "--bands", type=INTEGER, default=defaults.BANDS, show_default=True, help="Number of bands M."
 )
 norm_option = click.option(
-    "--norm", default="linf", show_default=True, help="Radius: linf, l2 or l1."
+    "--norm", default=defaults.NORM, show_default=True, help="Radius: linf, l2 or l1."
 )
+spacing_options = together(
+    click.option(
+        "--spacing", default=defaults.SPACING, show_default=True,
+        metavar="linear|octave|equal-energy|given",
+        help="Bands of equal width; of octaves; that hold equal shares of the images' power; or "
+        "with --edges.",
+    ),
+    click.option(
+        "--edges", callback=radii, metavar="R1,R2,...",
+        help="Radii at which the bands above the lowest begin, 1 at Nyquist.",
+    ),
+    click.option(
+        "--as-published", is_flag=True,
+        help=f"As the paper has it, where there is a choice: {defaults.PUBLISHED_WORDS}.",
+    ),
+)  # fmt: skip
 preprocess_option = click.option(
     "--preprocess", cls=Listed, table="preprocessing.preprocess.PRESETS", type=TEXT,
     metavar="NAME|FILE",

@@ -59,6 +59,24 @@ def files_in(paths: Sequence[Path]) -> tuple[Path, ...]:
     )
 
 
+def result_files(paths: Sequence[Path], *, damage: bool = False) -> tuple[Path, ...]:
+    """Files of results: for a folder those in it, of an audit its reports, with `damage` all."""
+    if not any(path.is_dir() for path in paths):
+        return tuple(paths)  # nothing is loaded before a file is read
+    from ..results.audit import ANALYSIS, DAMAGE, ROBUSTNESS
+
+    found: list[Path] = []
+    for path in files_in(paths):
+        if not path.is_dir():
+            found.append(path)
+            continue
+        parts = [path / ROBUSTNESS, path / ANALYSIS]
+        inside = [each for each in parts if each.is_file()]
+        inside += sorted((path / DAMAGE).glob("*.h5")) if damage else []
+        found += inside or [path]
+    return tuple(found)
+
+
 def refuse_for_audits(given: Mapping[str, Any], *known: str) -> None:
     """Refuse options that do not apply to folders of audits; the `known` ones do."""
     from ..spelling import on_command_line, option

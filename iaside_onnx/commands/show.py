@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from ..spelling import path_word
 from .numbers import FILE, plain
@@ -256,6 +257,7 @@ def plot(
         else:
             raise wrong_kind(path, result.SCHEMA.format, kind)
     names = model_names(drawn, files)
+    target = _own_name(target, MADE_BY[kind], panel or picture)
     if kind == "iaside-report":
         beside = _beside_reports(drawn, names, robustness, view["confidence"], row.several)
     else:
@@ -275,6 +277,21 @@ def plot(
         if reserved is not None:
             say(f"Warning: {reserved}", err=True)
     click.echo(f"Picture: {target}")
+
+
+def _own_name(target: Path, command: str, drawn: str | None) -> Path:
+    """The target that was given, else a default that no picture of another kind or part has.
+
+    Files of several commands are called by their model in folders of their own, and a file has
+    several pictures and panels.
+    """
+    source = click.get_current_context().get_parameter_source("target")
+    if source is ParameterSource.COMMANDLINE:
+        return target
+    stem = target.stem
+    if command != "analyze" and command not in stem:
+        stem = f"{stem}-{command}"
+    return target.with_name(f"{stem}-{drawn}{target.suffix}" if drawn else f"{stem}{target.suffix}")
 
 
 def measured_of(result: Any) -> Any:

@@ -24,6 +24,7 @@ from .options import (
     sample_options,
     size,
     skip_bad_option,
+    spacing_options,
     target_option,
 )
 from .output import check_targets, print_written
@@ -41,6 +42,7 @@ from .output import check_targets, print_written
 )  # fmt: skip
 @click.option("--separate-dc", is_flag=True, help="Keep the mean colour out of the lowest band.")
 @norm_option
+@spacing_options
 @sample_options(50)
 @preprocess_option
 @click.option("--size", callback=size, metavar="N|HxW", help="Size of the model's input.")

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..results.banded import band_ends
 from ..results.heatmap import HeatmapReport
 from ..results.robustness import RobustnessReport
 from ..setting_roles import (
@@ -53,7 +54,7 @@ def _size_note(settings: Mapping[str, Any], *sizes: Any) -> str:
     bands = int(settings["bands"])
     # A band in the middle of the spectrum; its ends as shares of Nyquist, which is 1/2 a pixel.
     band = bands // 2
-    low, high = band / bands, (band + 1) / bands
+    low, high = band_ends(settings)[band : band + 2]
     spans = [_span(size, low, high) for size in sizes]
     along = "" if settings.get("norm") == "linf" else " along the diagonal"
     return (

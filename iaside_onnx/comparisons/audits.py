@@ -9,8 +9,9 @@ from typing import Any
 
 from ..errors import IasideError, ReportError, UsageError, said
 from ..mathematics.paired import Difference
+from ..plurals import listed
 from ..results.audit import ANALYSIS, Audit
-from ..results.group_verdict import SEVERITIES, Verdicts, listed, percent, verdicts
+from ..results.group_verdict import SEVERITIES, Verdicts, percent, verdicts
 from ..results.robustness import RobustnessReport
 from ..results.shown import Shown
 from .agreement import Ground, grounds_apart

@@ -309,19 +309,22 @@ def _per_class(
     labels = report.labels[base.rows]
     members = {int(label): labels == label for label in np.unique(labels)}
     judged = [label for label, chosen in members.items() if chosen.sum() >= FEW_IMAGES]
+    reasons = _class_reasons(base, other)
     # Enough resamples for the smallest p-value to pass Holm's first step, within reason.
     needed = round(4 * len(judged) / (1 - report.confidence))
     resamples = min(max(RESAMPLES, needed), _MOST_RESAMPLES)
     scores, accuracies = [], []
     for label in judged:
         chosen = members[label]
-        drawn = PairedBootstrap(
-            base.table[chosen], other.table[chosen], report.confidence, resamples=resamples
-        )
-        scores += drawn.differences(score)
+        if label not in reasons:
+            drawn = PairedBootstrap(
+                base.table[chosen], other.table[chosen], report.confidence, resamples=resamples
+            )
+            scores += drawn.differences(score)
         right = base.right[chosen], other.right[chosen]
         accuracies.append(_accuracy(*right, report.confidence, identical=identical))
-    of_score = dict(zip(judged, _adjusted(scores), strict=True))
+    scored = [label for label in judged if label not in reasons]
+    of_score = dict(zip(scored, _adjusted(scores), strict=True))
     of_accuracy = dict(zip(judged, _adjusted(accuracies), strict=True))
     return [
         ClassDifference(
@@ -330,6 +333,18 @@ def _per_class(
             int(chosen.sum()),
             of_score.get(label),
             of_accuracy.get(label),
+            reasons.get(label),
         )
         for label, chosen in members.items()
     ]
+
+
+def _class_reasons(base: _Side, other: _Side) -> dict[int, str]:
+    """Classes of which one side or the other has no finding, and why."""
+    reasons: dict[int, str] = {}
+    for side in (other, base):
+        gains = side.report.class_gains_of(side.rows)
+        for row, label in enumerate(gains.labels.tolist()):
+            if reason := gains.reason(row):
+                reasons[label] = f"{side.name}: {reason}"
+    return reasons

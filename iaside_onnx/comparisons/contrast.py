@@ -1,4 +1,4 @@
-"""Several reports side by side: in a sentence each, how they differ from the first."""
+"""Several reports side by side: in sentences, how they differ."""
 
 from __future__ import annotations
 
@@ -9,11 +9,22 @@ from ..errors import IasideError
 from ..results.finding import NO_FINDING
 from ..results.report import Report
 
+# From so many models on, which of them is held against which is itself a choice.
+RANKED = 3
+
 
 def contrasts(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
-    """What `compare` says of each report after the first, or why it cannot be compared with it."""
+    """What `compare` says of two reports, or why they cannot be compared; of more what `rank` says.
+
+    Of three or more none is the one to hold the others against, and all their pairs count.
+    """
     if len(reports) < 2:
         return []
+    if len(reports) >= RANKED:
+        from .ranking_words import order_words, ranked_together
+
+        ranking = ranked_together(reports, labels, "score")
+        return [ranking] if isinstance(ranking, str) else order_words(ranking)
     from .comparison import compare  # loads scipy, which is slow
 
     sentences = []

@@ -140,6 +140,8 @@ def compare_damage(
                 "one kind"
             )
         named.append((name, report))
+    for each in named[1:]:  # before the view, in which reports of other tasks cannot be seen
+        _check_one_game(named[0], each)
     base = named[0][0], named[0][1].view(value=value, confidence=confidence)
     view = {key: base[1].settings[key] for key in ("value", "confidence")}
     pairs = [_pair(base, (name, report.view(**view))) for name, report in named[1:]]
@@ -153,13 +155,17 @@ def compare_damage(
     )
 
 
-def _pair(base: Named, compared: Named) -> DamagePair:
+def _check_one_game(base: Named, compared: Named) -> None:
     (first_name, first), (name, other) = base, compared
     if apart := pairs_apart(first, other):
         raise ReportError(
             f"{name} and {first_name} play different games: {'; '.join(apart)}; make one of the "
             "reports anew with the settings of the other"
         )
+
+
+def _pair(base: Named, compared: Named) -> DamagePair:
+    (first_name, first), (name, other) = base, compared
     rows = shared_rows(base, compared)
     contents = contents_of(base, compared, rows)
     sides = [_shares(report, own) for report, own in zip((first, other), rows, strict=True)]

@@ -8,7 +8,7 @@ from ..results.damage import DamageReport
 from ..results.damage_words import perturbation_name
 from ..setting_roles import DAMAGE_SETTINGS, Belongs, chosen, settings_apart
 
-_OF_BANDS = ("bands", "separate_dc", "norm")
+_OF_BANDS = ("bands", "separate_dc", "norm", "spacing", "edges")
 
 
 def bands_apart(first: DamageReport, other: DamageReport) -> list[str]:

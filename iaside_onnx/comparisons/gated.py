@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from ..checks import check_kind, check_text, is_number, one_of
 from ..errors import InvalidOption, ReportError, UsageError
 from ..mathematics.paired import mean_differences
-from ..plurals import plural
+from ..plurals import listed, plural
 from ..results.audit import ANALYSIS, Audit, audit_files
-from ..results.group_verdict import listed
 from ..results.kinds import load
 from ..results.report import Report
 from ..results.robustness import RobustnessReport, resampled_errors

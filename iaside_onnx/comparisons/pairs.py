@@ -11,13 +11,17 @@ from ..results.shown import Shown
 
 @dataclass(frozen=True)
 class ClassDifference:
-    """One class of a pair; differences only with at least 20 images, None with fewer."""
+    """One class of a pair; differences only with at least 20 images, None with fewer.
+
+    Where `no_finding` says that the shares of a side may not be read, its score has no difference.
+    """
 
     label: int
     name: str
     images: int
     srs_signed: Difference | None = None
     accuracy: Difference | None = None
+    no_finding: str | None = None
 
 
 @dataclass(frozen=True)

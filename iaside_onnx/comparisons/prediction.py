@@ -22,6 +22,7 @@ from ..mathematics.prediction import (
 from ..mathematics.score import resampled_means
 from ..mathematics.shapley import game_values
 from ..mathematics.signal_noise import gain_and_residual
+from ..results.banded import OF_SPACING, spacing_words
 from ..results.finding import no_finding
 from ..results.report import Report
 from ..results.result import OWN_ANSWERS
@@ -304,6 +305,7 @@ def predict_damage(
         settings={
             "bands": report.settings["bands"],
             "norm": report.settings["norm"],
+            **{name: report.settings[name] for name in OF_SPACING if name in report.settings},
             "separate_dc": apart,
             "absence": report.settings["absence"],
             "seed": report.settings["seed"],
@@ -336,7 +338,15 @@ def _check_fit(report: Report, snr: SnrReport) -> None:
     apart = settings_apart(audited, measured, only=SNR_FIT)
     if apart:
         differ = [str(each) for each in apart]
-        options = " ".join(word for each in apart for word in words(each.setting, each.first))
+        options = " ".join(
+            word
+            for each in apart
+            for word in (
+                spacing_words(report.settings)
+                if each.setting in ("spacing", "edges")
+                else words(each.setting, each.first)
+            )
+        )
         raise ReportError(
             f"the signal-to-noise report does not fit the report: {'; '.join(differ)}; make it "
             f"anew with iaside snr {options}"

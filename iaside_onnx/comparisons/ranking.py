@@ -44,6 +44,7 @@ _RULE = (
     "{pairs} of the table (Holm's method), since the first and the neighbours are chosen by the "
     "same images; intervals are of each pair alone."
 )
+_RULE_OF_TWO = "Told apart: the difference on the same images is seen at {level} confidence."
 
 
 @dataclass(frozen=True)
@@ -368,4 +369,7 @@ def _standings(
 def _rule(rows: Sequence[RankedModel], confidence: float) -> str:
     ranked = sum(row.rank is not None for row in rows)
     pairs = ranked * (ranked - 1) // 2
-    return _RULE.format(level=f"{confidence:.0%}", pairs=counted(pairs, "pair")) if pairs else ""
+    if not pairs:
+        return ""
+    rule = _RULE if pairs > 1 else _RULE_OF_TWO
+    return rule.format(level=f"{confidence:.0%}", pairs=counted(pairs, "pair"))

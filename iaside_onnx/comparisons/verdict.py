@@ -7,7 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..mathematics.paired import POWER, Difference
+from ..mathematics.spacing import LINEAR
 from ..plurals import counted
+from ..results.banded import spacing_of
 from ..results.report import Report
 from .pairs import Pair
 
@@ -59,8 +61,9 @@ def _sentences(
     signed, accuracy = pair.srs_signed, pair.accuracy
     if signed.p < level:
         share = abs(signed.difference) / (high - low)
+        parts = "frequencies" if spacing_of(first.settings) == LINEAR else "bands"
         score = (
-            f"{name} leans {'more' if signed.difference > 0 else 'less'} on low frequencies than "
+            f"{name} leans {'more' if signed.difference > 0 else 'less'} on low {parts} than "
             f"{against}: signed score {with_interval(signed)}, {share:.1%} of its range."
         )
     else:

@@ -133,8 +133,8 @@ def held_against(
         return MaskArray(path, labels, {each: row for row, each in enumerate(ids)})
     if len(shape) != 2 or shape[0] != len(ids) or kind not in "iubf":
         raise DataError(
-            f"{where}; rows of 0 and 1 are needed, one for each of {len(ids)} images, with a "
-            "column for each class of the model"
+            f"{where}, and the model gives several labels an image: rows of 0 and 1 are needed, "
+            f"one for each of {len(ids)} images, with a column for each class of the model"
         )
     rows = np.asarray(labels)
     if not ((rows == 0) | (rows == 1)).all():

@@ -13,6 +13,9 @@ from typing import Any
 from ..errors import DataError
 from .text_files import read_text
 
+# What `class_names` takes for: folders by their places, whatever the file calls its classes.
+NO_NAMES = "none"
+_COUNTED = re.compile(r"(.*?)(\d{1,7})")
 _MOST_BYTES = 1 << 22
 _NAME_COLUMNS = {"name", "class", "classname", "label", "labelname", "category", "displayname"}
 _INDEX_COLUMNS = {
@@ -323,6 +326,18 @@ def _by_columns(columns: list[tuple[str, ...]], name: int, indices: list[int]) -
     if any(order != orders[0] for order in orders):
         raise OpenOrderError("two columns of numbers give other orders; leave one out")
     return orders[0] if orders else list(columns[name])
+
+
+def mere_numbers(names: list[str]) -> bool:
+    """Whether names do no more than count, as LABEL_0, LABEL_1, ... that Hugging Face fills in."""
+    matches = [_COUNTED.fullmatch(name) for name in names]
+    counted = [(match[1], int(match[2])) for match in matches if match]
+    if len(counted) < len(names) or len({prefix for prefix, _ in counted}) > 1:
+        return False
+    first = counted[0][1]
+    return first in (0, 1) and [number for _, number in counted] == list(
+        range(first, first + len(counted))
+    )
 
 
 def shown(names: Iterable[str], most: int = 5) -> str:

@@ -354,7 +354,7 @@ def no_pictures(root: Path) -> DataError:
     tables = [name for name in files if Path(name).suffix.lower() in _LABEL_SUFFIXES]
     # Those first whose names say so.
     tables.sort(key=lambda name: not name.lower().startswith(_LABEL_FILES))
-    table = next((name for name in tables if holds_labels(root, root / name)), None)
+    table = next((name for name in tables if fault_of_labels(root, root / name) is None), None)
     if table is None:
         hint = f"{option('labels', like='FILE.csv')} (columns file,label)"
         if content.pictures:
@@ -395,13 +395,13 @@ def _holds_pictures(parent: Path, names: list[str], but: Path) -> bool:
     return False
 
 
-def holds_labels(root: Path, table: Path, *, sets: bool = False) -> bool:
-    """Whether a file would be taken for `labels`, of one class an image or of sets of them."""
+def fault_of_labels(root: Path, table: Path, *, sets: bool = False) -> DataError | None:
+    """Why a file is not taken for `labels`, of one class an image or of sets; None where it is."""
     try:
         (labelled_sets if sets else labelled_files)(root, table)
-    except DataError:
-        return False
-    return True
+    except DataError as error:
+        return error
+    return None
 
 
 def _array_folder(root: Path, arrays: list[str]) -> str:

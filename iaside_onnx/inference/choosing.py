@@ -24,6 +24,7 @@ from .providers import AUTO, DEVICE, PROVIDERS, Provider, asked, automatic, choi
 from .session import (
     WHICH_NODES,
     Runtime,
+    lacks_memory,
     quiet_runtime,
     reason,
     run_options,
@@ -125,11 +126,18 @@ def inactive(row: Provider, options: tuple[tuple[str, str], ...] = ()) -> str | 
     if row.runtime_name not in available():
         source = f"; {row.package} has it, in an environment of its own" if row.package else ""
         return runtime_clash() or f"this onnxruntime is a build without it{source}"
-    fault = _fault(row, options)
+    try:
+        fault = _fault(row, options)
+    except _FullError as error:
+        fault = str(error)
     if fault is None:
         return None
     card = int(dict(options).get(DEVICE, 0)) if row.libraries else 0
     return runtime_clash() or (cuda_fault(row, fault, card) if row.libraries else "") or fault
+
+
+class _FullError(Exception):
+    """There was not enough memory to try a provider, as there may be the next time."""
 
 
 @cache
@@ -137,7 +145,7 @@ def _fault(row: Provider, options: tuple[tuple[str, str], ...]) -> str | None:
     """Why it does not run a small network, or runs it wrong: being registered promises neither.
 
     A convolution, a product and a softmax need libraries, and kernels for the card, that a session
-    is made without.
+    is made without. Lack of memory is raised, since it passes and must not be kept.
     """
     graph, pixels, expected = _probe()
     settings = ort.SessionOptions()
@@ -153,6 +161,8 @@ def _fault(row: Provider, options: tuple[tuple[str, str], ...]) -> str | None:
             session = ort.InferenceSession(graph, settings, **asked)
             (found,) = session.run(None, {"x": pixels}, run_options())
         except Exception as error:  # whatever the reason, it is not active
+            if lacks_memory(error):
+                raise _FullError(reason(error)) from error
             return reason(error)
     if row.runtime_name not in session.get_providers():
         return row.advice

@@ -25,6 +25,7 @@ from .ends import image_input
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, settle_input
 from .map_form import MapForm
+from .map_meaning import Told
 from .model import Affine, RunError
 from .opened import Opened, Source, open_source, scores_of
 from .ort_format import describe
@@ -42,6 +43,7 @@ from .task_several_labels import DEFAULT_THRESHOLD, SeveralLabels
 
 _SIZE = option("size", like="HxW")
 _LOGITS = option("output_kind", "logits")
+_NOTHING = Told()
 # Images on which batches are tried, and on which scores are looked at.
 _PROBE_IMAGES = 3
 _WIDE_PROBE_IMAGES = 8
@@ -160,7 +162,12 @@ class Classifier(Opened):
         ArtifactError
             "probabilities" that are none, or an embedding without a direction.
         """
-        if self.kind.name == "embedding":
+        if self.kind.name == "embedding" or self.scores.head is not None:
+            if not np.isfinite(scores).all():
+                raise ArtifactError(
+                    f"{self.artifact.path}: output '{self.output.name}' holds infinite numbers for "
+                    "an image, an embedding without a direction; check the preprocessing"
+                )
             if not np.abs(scores).max(axis=1).all():
                 raise ArtifactError(
                     f"{self.artifact.path}: output '{self.output.name}' is all zeros for an image, "
@@ -168,6 +175,14 @@ class Classifier(Opened):
                 )
             return
         if self.kind.name == "other":
+            if self.model.head is not None:
+                self.model.head.confirm(scores)
+            elif not np.isfinite(scores).all():
+                raise ArtifactError(
+                    f"{self.artifact.path}: the outputs hold infinite numbers for an image, which "
+                    "agree with none; check the preprocessing, or read another output "
+                    f"({option('output', like='NAME')})"
+                )
             return
         if self.kind.name == "several-labels":  # each a probability of its own
             plausible = replace(self.scores, binary=True).plausible(scores)
@@ -189,6 +204,7 @@ def open_classifier(
     settings: Settings,
     sample: Sample,
     listener: Listener,
+    told: Told = _NOTHING,
 ) -> Classifier:
     """Open an artifact for a sample of images, settling everything that was left open.
 
@@ -199,6 +215,8 @@ def open_classifier(
     sample : Sample
         Its first images confirm the output's kind, and a batch made free.
     listener : Listener
+    told : Told
+        What labels and names that are given say of the model's classes.
 
     Raises
     ------
@@ -273,7 +291,7 @@ def open_classifier(
     if read is not None:
         kind = read.kind(settings.task, opened.model, listener)
     else:
-        kind = _task(opened, output.name, scores, settings, asked, listener)
+        kind = _task(opened, output.name, scores, settings, asked, listener, told)
     check_options(settings, kind)
     if kind is TASKS["other"]:
         say_channels(opened.model, listener)
@@ -358,10 +376,12 @@ def _task(
     settings: Settings,
     asked: str | None,
     listener: Listener,
+    told: Told,
 ) -> TaskKind:
     """The kind of model, said in a note where it was found out."""
     kind = asked if settings.task in (None, CLASSES) else None
-    meaning = meaning_of(opened, scores, kind, of_classes=settings.label_offset is not None)
+    of_classes = settings.label_offset is not None
+    meaning = meaning_of(opened, scores, kind, of_classes=of_classes, told=told)
     shape = (len(scores), *opened.model.score_shapes[0])
     task = task_of(output, meaning, shape, settings.task)
     if settings.task is None and task != CLASSES:

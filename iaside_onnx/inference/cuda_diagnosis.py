@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,40 @@ from typing import Any
 import onnxruntime as ort
 
 from .providers import DEVICE, PROVIDERS, Provider
+from .session import lacks_memory
 
 # What a driver has to be at least for the CUDA that onnxruntime was built for.
 _DRIVERS = {12: "525", 13: "580"}
 _CUDNN = 9  # the major version that onnxruntime loads
 # Attributes of a device: the two numbers of its compute capability.
 _CAPABILITY = (75, 76)
-_NO_KERNELS = "no kernel image"
-_NO_CUDNN = "cudnn"
-_OF_TENSORRT = ("nvinfer", "nvonnxparser")
-_NO_TENSORRT = "install tensorrt"
+_OF_TENSORRT = ("nvinfer", "nvonnxparser", "TensorRT")
+# What the libraries say where the driver and the card are there, and what it means.
+_CAUSES = (
+    (
+        re.compile(r"no kernel image", re.I),
+        "this onnxruntime has no kernels for this GPU: it is older or newer than those built",
+    ),
+    (
+        re.compile(r"CUDNN_STATUS_\w*ARCH_MISMATCH"),
+        "cuDNN has no kernels for this GPU: it is older or newer than those that this cuDNN knows",
+    ),
+)
+# Of what is missing, or does not fit together: advice follows on what brings it.
+_MISSING = (
+    (re.compile(r"install tensorrt", re.I), "TensorRT was not found"),
+    (re.compile(r"cudnn (library )?(was not found|is not available)", re.I), "cuDNN was not found"),
+    (
+        re.compile(r"CUDNN_STATUS_\w*(VERSION_MISMATCH|SUBLIBRARY)"),
+        "parts of cuDNN are missing, or of several versions",
+    ),
+)
+# Answers of the driver.
+_FULL, _NO_DEVICE = 2, 100
+_FULL_CARD = "the GPU's memory is full; nvidia-smi shows what uses it"
+_HOST_MEMORY = "bad_alloc"
+_CUDNN_FAILED = re.compile(r"CUDNN (failure|error|frontend)|CUDNN_FE failure", re.I)
+_STATUS = re.compile(r"CUDNN_(?:STATUS|BACKEND)_\w+")
 
 
 def cuda_fault(provider: Provider, text: str, device_id: int = 0) -> str:
@@ -50,19 +75,29 @@ def cuda_fault(provider: Provider, text: str, device_id: int = 0) -> str:
             + (f" to {least} or newer" if least else "")
             + older
         )
+    if refusal := _refusal():
+        return refusal
     count = _devices()
     if not count:
         return "the NVIDIA driver finds no GPU (is CUDA_VISIBLE_DEVICES empty?)"
     if device_id >= count:
         return f"{DEVICE} is {device_id}, and the NVIDIA driver finds {count}, counted from 0"
-    if _NO_KERNELS in text.lower():
-        return "this onnxruntime has no kernels for this GPU: it is older or newer than those built"
-    if missing := _missing_library(provider):
+    return _fault_of_libraries(provider, text)
+
+
+def _fault_of_libraries(provider: Provider, text: str) -> str:
+    if lacks_memory(text) and _HOST_MEMORY not in text:
+        return _FULL_CARD
+    if known := next((words for pattern, words in _CAUSES if pattern.search(text)), ""):
+        return known
+    missing = _missing_library(provider) or next(
+        (words for pattern, words in _MISSING if pattern.search(text)), ""
+    )
+    if missing:
         return f"{missing}; {_advice(provider, missing)}"
-    if _NO_TENSORRT in text.lower():
-        return f"TensorRT was not found; {provider.advice}"
-    if _NO_CUDNN in text.lower():
-        return f"cuDNN was not found; {provider.advice}"
+    if _CUDNN_FAILED.search(text):
+        status = _STATUS.search(text)
+        return f"cuDNN was found, and failed on this GPU{f' ({status[0]})' if status else ''}"
     return ""
 
 
@@ -164,6 +199,19 @@ def _driver_version() -> int | None:
     if driver is None or driver.cuDriverGetVersion(ctypes.byref(version)):
         return None
     return version.value
+
+
+def _refusal() -> str:
+    """Why the driver does not start, where it is not for want of a GPU."""
+    driver, text = _driver(), ctypes.c_char_p()
+    code = 0 if driver is None else driver.cuInit(0)
+    if driver is None or code in (0, _NO_DEVICE):
+        return ""
+    if code == _FULL:
+        return _FULL_CARD
+    driver.cuGetErrorString(code, ctypes.byref(text))
+    words = (text.value or b"").decode(errors="replace") or f"error {code}"
+    return f"the NVIDIA driver does not start: {words}"
 
 
 def _devices() -> int:

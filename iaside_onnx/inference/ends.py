@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from onnx import TensorProto
 
-from ..errors import ArtifactError
+from ..errors import ArtifactError, OpenError
 from ..onnx_file.artifact import Artifact
 from ..onnx_file.heads import computed, decoder_of, unrounded
 from ..onnx_file.tensors import (
@@ -156,10 +156,11 @@ def score_output(artifact: Artifact, name: str | None = None) -> Tensor:
             + "".join(type_advice(each) for each in outputs[:1])
         )
     elif len(candidates) > 1:
-        raise ArtifactError(
+        raise OpenError(
             f"{path}: has {len(candidates)} outputs that could be class scores "
             f"({names_of(tuple(candidates))}); choose one with {option('output')}, or take them "
-            f"all with {option('task', 'other')}"
+            f"all with {option('task', 'other')}",
+            [*({"output": each.name} for each in candidates), {"task": "other"}],
         )
     output = candidates[0]
     decision = artifact.decision_of(output.name)

@@ -99,6 +99,19 @@ def fixed_inputs(
     return values
 
 
+def examples(artifact: Artifact, image: Tensor, asked: Sequence[str]) -> list[str]:
+    """What is to be set beside what is asked for, as ``NAME=VALUE`` with values of the right kind.
+
+    Files stand for values that are more than a few numbers.
+    """
+    given = {text.partition("=")[0] for text in asked}
+    return [
+        f"{tensor.name}={_example(tensor)}"
+        for tensor in artifact.inputs
+        if tensor.name not in {image.name, *given, *artifact.unread}
+    ]
+
+
 def _dtype(tensor: Tensor) -> np.dtype[Any]:
     try:
         return np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type))

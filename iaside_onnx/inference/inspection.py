@@ -3,49 +3,44 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
-from onnx import TensorProto
+from typing import Any, TypedDict
 
 from ..checks import several
-from ..errors import ArtifactError, IasideError, ProviderError, said
+from ..errors import IasideError
 from ..listener import Listener
+from ..onnx_file.artifact import Artifact
 from ..onnx_file.bounds import shortened
 from ..onnx_file.declared import Declared
-from ..onnx_file.tensors import Tensor
+from ..onnx_file.tensors import SCORE_TYPES, Tensor
 from ..spelling import on_command_line, option, path_word
 from ..spelling import words as typed
-from ..tasks import CLASSES, TASKS
+from ..tasks import CLASSES
 from .choosing import active_providers, runtime_clash
-from .class_scores import ScoreForm, plain_kind, settled_kind
-from .ends import image_input, settled_layout
-from .fixed_inputs import fixed_inputs
-from .input_form import InputForm, form_of
-from .map_form import MapForm
-from .model import Affine, Model
-from .opened import Opened, Source, open_source
+from .class_scores import plain_kind, settled_kind
+from .ends import image_input, of_images, settled_layout
+from .fixed_inputs import examples, fixed_inputs
+from .map_meaning import Told
 from .ort_format import describe
-from .other_outputs import ReadOutputs, first_output, settled_outputs
-from .output_meaning import NoClassScoresError, OutputMeaning, task_of
-from .score_forms import counted_form, meaning_of
+from .other_outputs import first_output
 from .session import Runtime
 from .steadiness import randomness_of, unsteadiness
+from .trials import ALLOW, Asked, Ready, Trial, Warnings
 
-_ALLOW = option("allow_random", True)
-_SIZE = option("size", like="HxW")
-# Where a file leaves its size free: the usual one, then those of lines of text.
-_PROBE_SIZES = ((224, 224), (48, 192), (32, 128))
-_RANDOM_IMAGES = 3
-# Numbers in the random images; larger inputs are described without being run.
-_MOST_NUMBERS = 1 << 25
-T = TypeVar("T")
-_Find = Callable[[Source, NDArray[np.float32]], ReadOutputs | None]
+# Outputs of a file that are looked at one by one.
+_MOST_OUTPUTS = 8
+_NOTHING = Told()
+
+
+class Choice(TypedDict):
+    """One of several ways to audit a file that does not say what it is."""
+
+    task: str | None
+    meaning: str | None
+    command: list[str]
 
 
 class Inspection(TypedDict):
@@ -64,6 +59,7 @@ class Inspection(TypedDict):
     task: str | None
     meaning: str | None
     command: list[str] | None
+    choices: list[Choice]
     head: str | None
     class_names: list[str] | None
     range_hint: str | None
@@ -83,35 +79,6 @@ class Inspection(TypedDict):
     warnings: list[str]
 
 
-class _Warnings(list[str]):
-    """What stands in the way of an audit, in words."""
-
-    def read(self, value: Callable[[], T], *, strict: bool = False, about: str = "") -> T | None:
-        """A value; an error becomes a warning, unless what was asked for by name is wrong."""
-        try:
-            return value()
-        except IasideError as error:
-            if strict:
-                raise
-            self.append(f"{about}{said(error)}")
-            return None
-
-
-class _Trial(NamedTuple):
-    """How far random images came."""
-
-    form: InputForm
-    opened: Opened | None = None
-    scores: NDArray[np.float32] | None = None
-    meaning: OutputMeaning | None = None
-    counted: tuple[ScoreForm, MapForm | None] | None = None
-
-    @property
-    def task(self) -> str | None:
-        """The task that an audit takes; None where the output settles none, or failed."""
-        return self.meaning.task if self.meaning is not None and self.opened else None
-
-
 def inspect(
     path: Path,
     *,
@@ -123,31 +90,43 @@ def inspect(
     size: tuple[int, int] | None = None,
     task: str | None = None,
     head: str | None = None,
+    told: Told = _NOTHING,
+    settled: bool = False,
 ) -> Inspection:
     """Describe an artifact as plain JSON values.
 
     The file is read, a session is made for each provider to see which really become active, and
     random images are put through it as an audit would, to see which batches it takes and what its
-    output is.
+    output is. Where a file leaves open what it is, ``task`` and ``command`` are None, and
+    ``choices`` are the ways to audit it.
 
     Parameters
     ----------
     input, output, layout, set, size, task, head
         Settle what the file leaves open, as for `analyze`.
+    told : Told
+        What labels and names that are given say of its classes.
+    settled : bool
+        Refuse a file that leaves open which of several tasks it is for.
 
     Raises
     ------
     ArtifactError
         Not an ONNX model, or no such input or output. What merely cannot be audited is listed
         under ``warnings``.
+    OpenError
+        A file that has to be `settled` is not.
     """
-    read_as = task if task == "other" else None  # which alone changes what is read
     runtime = Runtime(extensions=tuple(ort_extension))
     artifact = describe(path, runtime)
-    declared, warnings = Declared(path, artifact.metadata), _Warnings()
+    declared, warnings = Declared(path, artifact.metadata), Warnings()
     if clash := runtime_clash():
         warnings.append(clash)
-    asked = layout or warnings.read(declared.layout)
+    options = {
+        "input": input, "output": output, "layout": layout, "size": size, "task": task,
+        "head": head, "set": set,
+    }  # fmt: skip
+    wanted = layout or warnings.read(declared.layout)
     image = warnings.read(
         lambda: image_input(artifact, input),
         strict=input is not None,
@@ -155,45 +134,43 @@ def inspect(
     )
     layout, beside = None, None
     if image is not None:
-        layout = warnings.read(partial(settled_layout, artifact, image, asked))
+        layout = warnings.read(partial(settled_layout, artifact, image, wanted))
     named = tuple(filter(None, several("output", output) or (declared.output(),)))
-    first = warnings.read(
-        lambda: first_output(artifact, named, read_as, head), strict=output is not None
-    )
-    scores, fault = (None, None) if first is None else first
+    asked = Asked(named, task, head, told)
+    first = warnings.read(partial(first_output, artifact, named, asked.read_as, head),
+                          strict=output is not None)  # fmt: skip
+    scores = None if first is None else first[0]
     declared_kind = warnings.read(partial(declared.kind_of, named))
     tail = artifact.kind_of(scores.name) if scores else "unknown"
     classes = _declared_class_count(scores)
     kind = declared_kind or plain_kind(tail, classes)
     providers, provider_names = _active(path, runtime, warnings)
     if image and scores and (why := unsteadiness(artifact, randomness_of(artifact, scores.name))):
-        warnings.append(f"analyze refuses it unless {_ALLOW} is given: {why}")
+        warnings.append(f"analyze refuses it unless {ALLOW} is given: {why}")
     if image is not None:
         values = partial(fixed_inputs, artifact, image, set, Listener())
         beside = warnings.read(values, strict=bool(set))
     batch = image.shape[0] if image is not None and image.shape else None
     given, trial, before, meaning = None, None, None, None
+    choices: list[Choice] = []
     if image and scores and layout and beside is not None:
         given = size or warnings.read(declared.size)
-        sizes = [given] if given else _PROBE_SIZES[: None if _is_free(image) else 1]
-        sources = [
-            Source(artifact, runtime, form, _plain(form), scores, beside, any_shape=True)
-            for form in (form_of(image, layout, sides) for sides in sizes)
-        ]
-        find = partial(
-            settled_outputs, declared=declared, names=named, task=read_as, head=head, fault=fault
-        )
-        trial = _tried(sources, declared_kind, warnings, find, free=_is_free(image), asked=task)
+        ready = Ready(artifact, runtime, declared, image, layout, beside, given)
+        trial = ready.trial(asked, warnings)
+        trial.confirm(settled=settled)
+        choices = _choices(path, ready, asked, trial, options)
         meaning = trial.meaning
-        if meaning is not None and meaning.task != "classes":
-            classes = None
-        if meaning is not None and meaning.task == "embedding":
-            kind = "unknown"  # of the last layer, which class scores have too
+        if meaning is not None and meaning.task != CLASSES:
+            # Of the last layer of an embedding, which class scores have too, the kind says nothing.
+            classes, kind = None, "unknown" if meaning.task == "embedding" else kind
+    elif image and scores and layout:
+        words = [*set, *examples(artifact, image, set)]
+        choices = _to_be_set(path, artifact, asked, options, words)
     if trial is not None and trial.opened is not None and trial.scores is not None:
         batch = trial.opened.batch or batch
         before, of_classes = trial.opened.head, meaning is None or meaning.task == CLASSES
         classes = trial.scores.shape[1] if of_classes else None
-        settled = settled_kind(trial.scores, tail)
+        judged = settled_kind(trial.scores, tail)
         if trial.counted is not None:
             scores_are, map_form = trial.counted
             classes = trial.scores.shape[1] if map_form is None else map_form.channels
@@ -201,9 +178,9 @@ def inspect(
             kind = scores_are.kind
         if before is not None:
             kind = "probabilities"
-        elif of_classes and declared_kind is None and settled != kind:
+        elif of_classes and declared_kind is None and judged != kind:
             looks = "does not tell the output's kind" if kind == "unknown" else f"looks like {kind}"
-            kind, values_are = settled, "one number in [0, 1]" if settled == "unknown" else settled
+            kind, values_are = judged, "one number in [0, 1]" if judged == "unknown" else judged
             warnings.append(f"the graph's tail {looks}; random images give {values_are}")
     elif batch is not None:
         warnings.append(f"the batch is fixed at {batch}; analyze tries to free it in a copy")
@@ -240,9 +217,8 @@ def inspect(
         classes=classes,
         task=trial.task if trial else None,
         meaning=on_command_line(meaning.words) if meaning else None,
-        command=_command(
-            path, trial, meaning, {"output": output, "task": task, "head": head, "set": set}
-        ),
+        command=_command(path, options) if trial and trial.task and not choices else None,
+        choices=choices,
         head=detector.form if detector else None,
         class_names=declared.classes(classes, offset) if classes else None,
         range_hint=pixels.text if pixels else None,
@@ -269,103 +245,57 @@ def inspect(
     )
 
 
-def _command(
-    path: Path,
-    trial: _Trial | None,
-    meaning: OutputMeaning | None,
-    asked: dict[str, Any],
-) -> list[str] | None:
-    """The words of the command that audits the file; None where it cannot be audited as it is."""
-    if trial is None or trial.opened is None or meaning is None:
-        return None
-    given = {name: several(name, each) for name, each in asked.items()}
-    words = [word for name, each in given.items() for value in each for word in typed(name, value)]
+def _command(path: Path, given: Mapping[str, Any]) -> list[str]:
+    """The words of the command that audits a file so."""
+    lists = {name: several(name, given.get(name)) for name in ("output", "set")}
+    words = [word for name, value in {**given, **lists}.items() for word in typed(name, value)]
     return ["iaside", "audit", path_word(path), "IMAGES", *words]
 
 
-def _is_free(image: Tensor) -> bool:
-    """Whether the file leaves the size of its input open."""
-    return image.shape is None or None in image.shape[1:]
-
-
-def _plain(form: InputForm) -> Affine:
-    """Pixels as a file is likely to take them: in [0, 1], bytes from 0 to 255."""
-    gain = np.full(form.channels, 255 if form.elem_type == TensorProto.UINT8 else 1, np.float32)
-    return Affine(list(range(form.channels)), gain, np.zeros_like(gain))
-
-
-def _tried(
-    sources: Sequence[Source], declared_kind: str | None, warnings: _Warnings, find: _Find, *,
-    free: bool, asked: str | None,
-) -> _Trial:  # fmt: skip
-    """Random images put through the first of the sources that runs, as an audit would open it."""
-    try:
-        for source in sources:
-            if (result := _run(source, declared_kind, warnings, find, free=free)) is not None:
-                if result[0].model.beside or result[0].model.head is not None:
-                    return _Trial(source.form, *result, _other(result[0].model))
-                name = source.output.name
-                meaning = meaning_of(*result, declared_kind)
-                shape = (len(result[1]), *result[0].model.score_shapes[0])
-                task = task_of(name, meaning, shape, asked)  # whether it can be audited
-                if asked is not None and task != meaning.task:
-                    meaning = OutputMeaning(task, f"{TASKS[task].what}, as asked")
-                form = None
-                if TASKS[task].counted and task != CLASSES:
-                    form = warnings.read(
-                        partial(counted_form, task, *result, declared_kind, Listener())
-                    )
-                return _Trial(source.form, *result, meaning, form)
-    except NoClassScoresError as error:
-        warnings.append(said(error))
-        return _Trial(sources[0].form, meaning=error.meaning)
-    return _Trial(sources[0].form)
-
-
-def _run(
-    source: Source, declared_kind: str | None, warnings: _Warnings, find: _Find, *, free: bool
-) -> tuple[Opened, NDArray[np.float32]] | None:
-    form, listener = source.form, Listener()
-    if max(_RANDOM_IMAGES, form.fixed_batch or 1) * form.features > _MOST_NUMBERS:
-        warnings.append("the input is too large to try random images on")
-        return None
-    shape = _RANDOM_IMAGES, form.channels, form.height, form.width
-    pixels = np.random.default_rng(0).random(shape, dtype=np.float32)
-    try:
-        read = find(source, pixels)
-        source = source if read is None else read.source(source)
-        opened = open_source(
-            source, pixels, listener, before_head=read is None and declared_kind != "logits",
-            several=declared_kind is None, allow_random=True,
+def _choices(
+    path: Path, ready: Ready, asked: Asked, trial: Trial, given: Mapping[str, Any]
+) -> list[Choice]:
+    """The ways to audit a file that leaves open what it is; what cannot be read is none."""
+    found = []
+    for answer in trial.left_open.answers if trial.left_open else ():
+        both = {**given, **answer}
+        if "output_kind" in answer:  # what values are is looked at in an audit
+            task = trial.task or "dense"
+            found.append(Choice(task=task, meaning=None, command=_command(path, both)))
+            continue
+        names = (answer["output"],) if "output" in answer else asked.names
+        closer = replace(
+            asked, names=names, task=answer.get("task", asked.task),
+            head=answer.get("head", asked.head),
         )  # fmt: skip
-        opened.model.head = None if read is None else read.detector
-        scores = opened.model.scores(pixels)
-    except NoClassScoresError:
-        raise
-    except (ArtifactError, ProviderError) as error:
-        advice = f"; the model may be made for another size: {_SIZE}" if free else ""
-        place = f"random images of {form.height} x {form.width}"
-        warnings.append(f"{place}: {said(error)}{advice}")
-        return None
-    allowed = on_command_line(_ALLOW)
-    warnings.extend(text for text in listener.warnings if allowed not in text)
-    if opened.mode == "freed" and form.fixed_batch is not None:
-        warnings.append(
-            f"the batch is fixed at {form.fixed_batch}; analyze makes it free in a copy of the "
-            "graph and checks the copy against the file, which works on random images"
-        )
-    return opened, scores
+        try:
+            tried = ready.trial(closer, Warnings())
+        except IasideError:
+            continue
+        if tried.left_open is not None:
+            found += _choices(path, ready, closer, tried, both)
+        elif tried.task is not None and tried.meaning is not None:
+            meaning = on_command_line(tried.meaning.words)
+            found.append(Choice(task=tried.task, meaning=meaning, command=_command(path, both)))
+    return found
 
 
-def _other(model: Model) -> OutputMeaning:
-    """What several outputs are, or those of a detector."""
-    if model.head is not None:
-        return OutputMeaning("other", model.head.words)
-    shapes = (" x ".join(map(str, shape)) or "1" for shape in model.score_shapes)
-    return OutputMeaning("other", f"{' and '.join(shapes)} numbers an image in several outputs")
+def _to_be_set(
+    path: Path, artifact: Artifact, asked: Asked, given: Mapping[str, Any], values: list[str]
+) -> list[Choice]:
+    """The ways to audit a file whose other inputs still need these values."""
+    numbers = [each for each in artifact.outputs if each.elem_type in SCORE_TYPES]
+    names = [each.name for each in of_images(artifact, numbers)]
+    several_open = not asked.names and asked.task is None and len(names) > 1
+    with_values = {**given, "set": values}
+    ways = [{"output": name} for name in names[:_MOST_OUTPUTS]] if several_open else [{}]
+    return [
+        Choice(task=asked.task, meaning=None, command=_command(path, {**with_values, **way}))
+        for way in ways
+    ]
 
 
-def _active(path: Path, runtime: Runtime, warnings: _Warnings) -> tuple[list[str], list[str]]:
+def _active(path: Path, runtime: Runtime, warnings: Warnings) -> tuple[list[str], list[str]]:
     """The execution providers that sessions really have, and what may be asked for here."""
     providers: list[str] = []
     names: list[str] = []

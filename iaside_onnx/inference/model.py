@@ -18,13 +18,7 @@ from .detection import DetectionHead
 from .fixed_inputs import FixedInputs
 from .input_form import InputForm
 from .output_meaning import NoClassScoresError, output_meaning
-from .session import Runtime, reason, run_options
-
-# In an error, lower case: of the system, of arenas, of cuBLAS and cuDNN, of other providers.
-_MEMORY_WORDS = (
-    "out of memory", "failed to allocate", "bad_alloc", "cudaerrormemory",
-    "is smaller than requested bytes", "alloc_failed", "allocation_failed", "resource exhausted",
-)  # fmt: skip
+from .session import Runtime, lacks_memory, reason, run_options
 
 
 class RunError(ArtifactError):
@@ -213,7 +207,6 @@ def run(
 def run_error(error: Exception, path: Path | None) -> Exception:
     """What to raise for an error of onnxruntime: lack of memory has a class of its own."""
     where = "" if path is None else f"{path}: "
-    text = str(error).lower()
-    if isinstance(error, MemoryError) or any(words in text for words in _MEMORY_WORDS):
+    if lacks_memory(error):
         return OutOfMemoryError(f"{where}not enough memory: {reason(error)}")
     return RunError(f"{where}the model failed to run: {reason(error)}")

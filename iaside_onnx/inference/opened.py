@@ -403,6 +403,8 @@ def _free(
             )
             return "freed", copy
         why = f"the copy differs from the file by {gap:.1e}"
+    except NoClassScoresError as error:
+        why = f"output '{error.output}' of the copy is {error.meaning.words}"
     except (ArtifactError, ValueError) as error:
         why = said(error)
     many = "one by one" if fixed == 1 else f"{fixed} at a time"

@@ -17,12 +17,15 @@ from ..listener import Listener
 from ..mathematics.agreement import block_of
 from ..onnx_file.artifact import Artifact
 from ..onnx_file.declared import Declared
-from ..onnx_file.heads import computed, suppresses_boxes
+from ..onnx_file.heads import choices_of, computed, suppresses_boxes
 from ..onnx_file.tensors import SCORE_TYPES, Tensor, names_of
+from ..plurals import counted
 from ..spelling import option
 from ..tasks import DETECTOR, TASKS, TaskKind
-from .detection import HEADS, DetectionHead, known_head
+from .detection import HEADS, DetectionHead
 from .ends import of_images, score_output
+from .head_facts import HeadFacts
+from .head_search import known_head
 from .model import Model
 from .opened import Source
 
@@ -40,10 +43,16 @@ class ReadOutputs:
     tensors : tuple of Tensor
     detector : DetectionHead or None
         What finds detections in them.
+    images : int
+        That the detector's form was told by.
+    hint : str
+        What they may be besides, for people.
     """
 
     tensors: tuple[Tensor, ...]
     detector: DetectionHead | None = None
+    images: int = 0
+    hint: str = ""
 
     def source(self, source: Source) -> Source:
         """A source that reads them.
@@ -64,13 +73,18 @@ class ReadOutputs:
             chosen = "" if asked else f"task: {OTHER}, since "
             names = " and ".join(f"'{each.name}'" for each in self.tensors)
             what, has = ("outputs", "hold") if len(self.tensors) > 1 else ("output", "holds")
+            why = f", and {self.detector.why}" if self.detector.why else ""
             listener.note(
                 f"{chosen}{what} {names} {has} {self.detector.words}: valued by matched boxes "
-                f"({option('head', NO_HEAD)} takes the numbers as they are)"
+                f"({option('head', NO_HEAD)} takes the numbers as they are); told from the outputs "
+                f"for {counted(self.images, 'image')}{why}"
             )
             return DETECTOR
+        if self.hint:
+            listener.note(self.hint)
         if asked is None:
             why = "several outputs are asked for" if model.beside else "their numbers are asked for"
+            why = "the form of its output is not known" if self.hint else why
             listener.note(f"task: {OTHER}, since {why}")
         return TASKS[OTHER]
 
@@ -138,12 +152,14 @@ def detector_outputs(
     Raises
     ------
     ArtifactError
-        The model fails.
+        The model fails, or its outputs are not of the form that is asked for.
+    OpenError
+        They may be of two forms.
     """
     artifact = source.artifact
     outputs = [each for each in artifact.outputs if each.name in names or not names]
     few = len(outputs) < max(1, len(names))
-    if few or source.form.unbatched or not _may_detect(outputs):
+    if few or source.form.unbatched or (form is None and not _may_detect(outputs)):
         return None
     first, *beside = outputs
     read = replace(source, output=first, beside=tuple(each.name for each in beside), opened=None)
@@ -165,15 +181,20 @@ def detector_outputs(
         {name: array[:1] if name in by_image else array for name, array in run.items()}
         for run in runs
     ]
-    counts = {len(each) for _, each in declared.class_lists()}
-    declares = counts.pop() if len(counts) == 1 else None
+    graph, hints = artifact.graph, list[str]()
+    choices = {
+        each.name: frozenset(name for name, axis in choices_of(graph, each.name, 3) if axis)
+        for each in outputs
+    }
     # What ends in scores of classes holds no boxes.
-    suppresses = suppresses_boxes(artifact.graph) and artifact.kind_of(first.name) == "unknown"
-    head = known_head(runs, declares, form, suppresses=suppresses)
+    suppresses = suppresses_boxes(graph) and artifact.kind_of(first.name) == "unknown"
+    size = (source.form.height, source.form.width)
+    facts = HeadFacts(declared.class_counts(), size, suppresses, choices)
+    head = known_head(runs, facts, form, hints)
     if head is None:
-        return None
+        return ReadOutputs((first,), hint=hints[0]) if hints and not beside else None
     by_name = {each.name: each for each in outputs}
-    return ReadOutputs(tuple(by_name[name] for name in head.outputs), head)
+    return ReadOutputs(tuple(by_name[name] for name in head.outputs), head, len(runs))
 
 
 def _may_detect(outputs: list[Tensor]) -> bool:
@@ -242,7 +263,7 @@ def settled_outputs(
     if task in (None, OTHER) and head != NO_HEAD:
         form = head if head in HEADS else None
         found = detector_outputs(source, images, declared, names, form)
-        if found is not None:
+        if found is not None and (found.detector or task is None):
             return found
     if head not in (None, NO_HEAD):
         raise ArtifactError(

@@ -14,20 +14,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError, UsageError
+from ..errors import OpenError, UsageError
+from ..mathematics.agreement import block_of
 from ..settings import Settings
 from ..spelling import option
 from ..tasks import CLASSES, DETECTOR, TASKS, TaskKind
 from .class_scores import look_like_probabilities
+from .grids import grid_counts
+from .input_form import InputForm
+from .map_form import MapForm
+from .map_meaning import ClassEvidence
 
 # Two numbers of unit length may be scores; float16 keeps lengths to a part in 1000.
 _LEAST_EMBEDDING = 3
 _UNIT_LENGTH = 2e-3
 # Rows in percent sum to 100 within what float16 keeps of them.
 _PERCENT_TOLERANCE = 1.0
-# Candidates of a detection head: many rows of few numbers.
-_FEW_NUMBERS = 300
-_MANY_ROWS = 100
+# Numbers of a box: candidates of a detector have a confidence beside.
+_A_BOX = 4
+_NO_EVIDENCE = ClassEvidence()
 # In the name of an output: of an embedding, and of scores.
 _EMBEDDING = re.compile(r"embed|feature|pooler|descriptor", re.IGNORECASE)
 _SCORES = re.compile(r"logit|score|prob|class|label", re.IGNORECASE)
@@ -61,22 +66,28 @@ class OutputMeaning:
     by_image: bool = True
 
 
-class NoClassScoresError(ArtifactError):
+class NoClassScoresError(OpenError):
     """An output that holds something else than one row of class scores an image."""
 
     def __init__(self, output: str, meaning: OutputMeaning) -> None:
         another = f"{option('output', like='NAME')} reads another tensor of the graph"
+        answers: list[dict[str, str]] = []
         if not meaning.by_image:
             way = (
                 "that is taken only where it is a detector's whose form is known "
                 f"({option('head')}): each image needs numbers of its own"
             )
         elif meaning.task == "dense":
-            way = "that settles no task"  # the words say which it may be
+            answers = [{"task": "dense"}, {"task": "other"}]
+            way = (
+                f"that settles no task: give {option('task', 'dense')} if these are scores of "
+                f"classes, or {option('task', 'other')} for how far they move"
+            )
         else:
+            answers = [{"task": "other"}]
             way = f"that settles no task: {option('task', 'other')} measures how far it moves"
-        super().__init__(f"output '{output}' is {meaning.words}; {way} ({another})")
-        self.meaning = meaning
+        super().__init__(f"output '{output}' is {meaning.words}; {way} ({another})", answers)
+        self.output, self.meaning = output, meaning
 
 
 def task_of(output: str, meaning: OutputMeaning, shape: tuple[int, ...], asked: str | None) -> str:
@@ -122,12 +133,15 @@ def check_options(settings: Settings, kind: TaskKind) -> None:
                 f"{kind.what}; leave it out, or give {option('task', CLASSES)}"
             )
     owners = {"threshold": "several-labels", "ignore": "dense"}
-    owners = {} if kind is DETECTOR and settings.ignore is None else owners
+    if kind is DETECTOR:
+        del owners["threshold"]
     for name, owner in owners.items():
         if (value := getattr(settings, name)) is not None and kind.name != owner:
+            more = f" and with {DETECTOR.what} of a known form" if name == "threshold" else ""
+            other = f", or {option('head')}" if more and kind is TASKS["other"] else ""
             raise UsageError(
-                f"{option(name, value)} goes with {TASKS[owner].what}, and the model is audited as "
-                f"{kind.what}; leave it out, or give {option('task', owner)}"
+                f"{option(name, value)} goes with {TASKS[owner].what}{more}, and the model is "
+                f"audited as {kind.what}; leave it out, or give {option('task', owner)}{other}"
             )
 
 
@@ -139,6 +153,8 @@ def output_meaning(
     name: str = "",
     *,
     classes_named: bool = False,
+    form: InputForm | None = None,
+    evidence: ClassEvidence = _NO_EVIDENCE,
 ) -> OutputMeaning:
     """Judge an output by what it is for `fed` different images.
 
@@ -156,6 +172,10 @@ def output_meaning(
         Of the output, which says of rows that may be either whether they are an embedding.
     classes_named : bool
         The file names classes, so that rows are scores whatever the output is called.
+    form : InputForm, optional
+        The input, whose proportions maps have.
+    evidence : ClassEvidence
+        What speaks for classes at the places of a map.
 
     Returns
     -------
@@ -171,22 +191,32 @@ def output_meaning(
     if len(long) <= 1:
         return _vector(np.asarray(scores).reshape(fed, -1), tail, asked, name, classes_named)
     if len(shape) == 3:
-        return OutputMeaning("other", _table(scores))
+        return OutputMeaning("other", _table(scores, form))
     if len(shape) == 4:
-        return _map(shape, tail, asked)
+        return _map(scores, tail, asked, form, evidence)
     return OutputMeaning("other", f"a block of {_text(shape[1:])} numbers an image")
 
 
-def _map(shape: Sequence[int], tail: str, asked: str | None) -> OutputMeaning:
+def _map(
+    scores: NDArray[Any],
+    tail: str,
+    asked: str | None,
+    form: InputForm | None,
+    evidence: ClassEvidence,
+) -> OutputMeaning:
     """Numbers for each place of an image."""
-    words = f"a map of {_text(shape[1:])} numbers an image"
-    if 1 not in shape[1:] or tail == "sigmoid" or asked is not None:
-        return OutputMeaning("dense", f"{words}: segmentation, or detection by a map")
-    kinds = option("task", "dense", "other")
-    return OutputMeaning(
-        "dense", f"{words}: segmentation, or depth and the like ({kinds} says which)",
-        settled=False,
-    )  # fmt: skip
+    _, *shape = scores.shape
+    first, second, third = shape
+    lies = MapForm((first, second, third), first > third)
+    if form is not None:
+        lies = MapForm.of((first, second, third), form)
+    words = f"a map of {_text(shape)} numbers an image"
+    if why := evidence.why_classes(scores, lies, tail, asked):
+        many = "a score" if lies.channels == 1 else f"scores of {lies.channels} classes"
+        return OutputMeaning("dense", f"{words}, {many} at each place ({why}): segmentation")
+    may_be = "depth and the like" if lies.channels == 1 else "a picture, features and the like"
+    open_words = f"{words}: segmentation, or {may_be}, and nothing says which"
+    return OutputMeaning("dense", open_words, settled=False)
 
 
 def _vector(
@@ -256,16 +286,21 @@ def _answer(values: NDArray[np.float64]) -> str:
     return ""
 
 
-def _table(scores: NDArray[Any]) -> str:
-    """Three axes: steps of a sequence, or candidates of a detector."""
-    shape = scores.shape
-    rows = np.asarray(scores, dtype=np.float32).reshape(-1, shape[2])
+def _table(scores: NDArray[Any], form: InputForm | None) -> str:
+    """Three axes: a map without channels, steps of a sequence, candidates of a detector, tokens."""
+    _, first, second = scores.shape
+    rows = np.asarray(scores, dtype=np.float32).reshape(-1, second)
     if look_like_probabilities(rows):
-        return f"a sequence of {shape[1]} steps with {shape[2]} scores each: a text recogniser"
-    few, many = sorted(shape[1:])
-    if few <= _FEW_NUMBERS and many >= _MANY_ROWS:
-        return f"{many} candidates of {few} numbers each: boxes of a detector"
-    return f"a table of {_text(shape[1:])} numbers an image"
+        return f"a sequence of {first} steps with {second} scores each: a text recogniser"
+    few, many = sorted((first, second))
+    if form is not None and many in grid_counts((form.height, form.width)) and _A_BOX < few < many:
+        return (
+            f"{many} candidates of {few} numbers each, as many as a detector's grids have places, "
+            "in no known form"
+        )
+    if form is not None and block_of((first, second), (form.height, form.width)).axis is None:
+        return f"a map of {first} x {second} numbers an image, one a place: depth and the like"
+    return f"a table of {first} x {second} numbers an image"
 
 
 def _not_by_image(shape: Sequence[int], fed: int) -> str:

@@ -11,6 +11,7 @@ import onnxruntime as ort
 
 from ..errors import InvalidOption
 from ..onnx_file.artifact import file_digest
+from .library_file import check_library
 from .plugins import LOADED, Plugin
 from .session import quiet_runtime, reason, runtime_version
 
@@ -24,7 +25,7 @@ def load_plugins(libraries: Iterable[Path]) -> None:
     Raises
     ------
     InvalidOption
-        No such file, no library of a provider, or one that finds no device here.
+        No such file, a damaged one, no library of a provider, or one that finds no device here.
     """
     for library in libraries:
         if library.resolve() not in LOADED:
@@ -32,8 +33,7 @@ def load_plugins(libraries: Iterable[Path]) -> None:
 
 
 def _load(library: Path) -> Plugin:
-    if not library.is_file():
-        raise InvalidOption("ep_library", library, "no such file")
+    check_library("ep_library", library)
     digest, name = file_digest(library), _AROUND_NAME.sub("", library.name.partition(".")[0])
     with quiet_runtime():
         try:

@@ -39,12 +39,16 @@ def plugin_of(runtime_name: str) -> Plugin | None:
     return next((each for each in LOADED.values() if runtime_name in each.names), None)
 
 
+def brought() -> tuple[str, ...]:
+    """Providers of loaded libraries, as onnxruntime calls them."""
+    return tuple(name for each in LOADED.values() for name in each.names)
+
+
 def available() -> list[str]:
     """Providers that onnxruntime has, of loaded libraries first."""
     from onnxruntime import get_available_providers
 
-    brought = [name for each in LOADED.values() for name in each.names]
-    return [*dict.fromkeys([*brought, *get_available_providers()])]
+    return [*dict.fromkeys([*brought(), *get_available_providers()])]
 
 
 def session_arguments(options: Any, providers: list[tuple[str, dict[str, str]]]) -> dict[str, Any]:

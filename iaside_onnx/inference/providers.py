@@ -11,7 +11,7 @@ from typing import Literal
 
 from ..errors import InvalidOption
 from ..spelling import option
-from .plugins import available, plugin_of
+from .plugins import available, brought, plugin_of
 
 AUTO = "auto"
 # Of those that have a memory of their own: which of several devices.
@@ -228,8 +228,8 @@ def row_of(name: str) -> Provider | None:
     """The row of a provider; one for any other of onnxruntime or a loaded library; else None."""
     row = PROVIDERS.get(name)
     if row is None:
-        brought = (each for each in available() if named(each) == name)
-        row = next((Provider(name, each, one_shape=True) for each in brought), None)
+        found = (each for each in available() if named(each) == name)
+        row = next((Provider(name, each, one_shape=True) for each in found), None)
     if row is not None and plugin_of(row.runtime_name):
         # What stands in a row of the memory and the libraries of a provider is of onnxruntime's.
         return Provider(name, row.runtime_name, own_cores=row.own_cores, one_shape=True)
@@ -244,8 +244,8 @@ def named(runtime_name: str) -> str:
 
 
 def choices() -> tuple[str, ...]:
-    """What may be asked for."""
-    return (AUTO, *PROVIDERS)
+    """What may be asked for by name, what loaded libraries bring included."""
+    return tuple(dict.fromkeys((AUTO, *PROVIDERS, *map(named, brought()))))
 
 
 def automatic() -> tuple[str, ...]:

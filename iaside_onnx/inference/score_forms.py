@@ -5,25 +5,31 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError
+from ..errors import ArtifactError, OpenError
 from ..listener import Listener
 from ..onnx_file.artifact import Artifact
 from ..onnx_file.declared import Declared
-from ..onnx_file.heads import class_labels, head_of
+from ..onnx_file.heads import choices_of, class_labels, head_of
 from ..onnx_file.tensors import Tensor
 from ..spelling import option
-from .class_scores import ScoreForm, plain_kind, settled_kind
+from .class_scores import ScoreForm, look_like_probabilities, plain_kind, settled_kind
 from .map_form import MapForm
+from .map_meaning import MOST_PLACES, ClassEvidence, Told
 from .opened import Opened
 from .output_meaning import OutputMeaning, output_meaning
 
 _LOGITS = option("output_kind", "logits")
-# Of a map, pixels that its kind is told by.
-_MOST_PIXELS = 1 << 16
+_NOTHING = Told()
+_KINDS = [{"output_kind": kind} for kind in ("probabilities", "logits")]
 
 
 def meaning_of(
-    opened: Opened, scores: NDArray[np.float32], asked: str | None, *, of_classes: bool = False
+    opened: Opened,
+    scores: NDArray[np.float32],
+    asked: str | None,
+    *,
+    of_classes: bool = False,
+    told: Told = _NOTHING,
 ) -> OutputMeaning:
     """What an opened file's output means, by its scores of a few images.
 
@@ -33,6 +39,8 @@ def meaning_of(
         The kind of class scores that the user or the file declares.
     of_classes : bool
         Something is asked for that only classes have; so it is where the file names some.
+    told : Told
+        What is said of classes beside the file.
     """
     shape = (len(scores), *opened.model.score_shapes[0])
     tail = opened.artifact.kind_of(opened.output.name)
@@ -40,9 +48,19 @@ def meaning_of(
         tail = "sigmoid"
     artifact, rows = opened.artifact, scores.reshape(shape)
     declared = Declared(artifact.path, artifact.metadata)
-    named = of_classes or declared.speaks_of_classes() or bool(class_labels(artifact.graph))
-    name = opened.output.name
-    return output_meaning(rows, len(scores), tail, asked, name, classes_named=named)
+    labels = class_labels(artifact.graph)
+    named = of_classes or declared.speaks_of_classes() or bool(labels)
+    name, counts = opened.output.name, {**declared.class_counts(), **told.counts}
+    if labels:
+        counts.setdefault(len(labels), "the graph")
+    evidence = ClassEvidence(
+        counts, told.masks, frozenset(choices_of(artifact.graph, name, len(shape))),
+        artifact.step_of(name),
+    )  # fmt: skip
+    return output_meaning(
+        rows, len(scores), tail, asked, name, classes_named=named, form=opened.model.form,
+        evidence=evidence,
+    )  # fmt: skip
 
 
 def counted_form(
@@ -85,7 +103,7 @@ def form_of_labels(
         kind = "probabilities"
     if kind is None:
         if scores.min() >= 0 and scores.max() <= 1:
-            raise ArtifactError(f"{artifact.path}: output '{name}' {_open('holds numbers')}")
+            raise OpenError(f"{artifact.path}: output '{name}' {_open('holds numbers')}", _KINDS)
         kind = "logits"
         if artifact.kind_of(name) != "logits":
             listener.note(f"output '{name}': taken for logits, from its values on a few images")
@@ -110,21 +128,33 @@ def form_of_map(
         It is for the user to say, or classes do not exclude each other.
     """
     name, pixels = opened.output.name, map_form.pixels(scores)
-    pixels = pixels[:: max(1, len(pixels) // _MOST_PIXELS)]
+    pixels = pixels[:: max(1, len(pixels) // MOST_PLACES)]
     tail, binary = artifact.kind_of(name), map_form.channels == 1
     kind = "logits" if opened.head is not None else asked
     if kind is None and tail == "sigmoid" and not binary:
-        raise ArtifactError(
-            f"{artifact.path}: output '{name}' is a map of {map_form.channels} classes after a "
-            "sigmoid, which do not exclude each other at a pixel; read the tensor before it with "
-            f"{option('output', like='NAME')} {option('output_kind', 'logits')} if the highest one "
-            f"is meant, or give {option('task', 'other')}"
+        head = head_of(artifact.graph, name)
+        before = {"output": head.logits, "output_kind": "logits"} if head else {}
+        reads = option("output", before["output"]) if head else option("output", like="NAME")
+        raise OpenError(
+            f"{artifact.path}: output '{name}' is a map of {map_form.channels} numbers a pixel "
+            "after a Sigmoid, a picture, or classes that do not exclude each other at a pixel: "
+            f"give {option('task', 'other')}, or {reads} {option('output_kind', 'logits')}, which "
+            "reads the tensor before it, if the highest one is meant",
+            [{"task": "other"}, *([before] if head else [])],
         )
     if kind is None:
+        if tail == "probabilities" and not look_like_probabilities(pixels, artifact.step_of(name)):
+            tail = "unknown"  # shares along another axis than that of the classes
         kind = settled_kind(pixels, tail)
         if kind == "unknown":
-            what = "holds a number a pixel" if binary else "holds pixels that do not sum to 1,"
-            raise ArtifactError(f"{artifact.path}: output '{name}' {_open(what)}")
+            where = f"{artifact.path}: output '{name}'"
+            if binary:
+                raise OpenError(f"{where} {_open('holds a number a pixel')}", _KINDS)
+            raise OpenError(
+                f"{where} holds numbers in [0, 1] that do not sum to 1 at a pixel, so they are no "
+                f"probabilities of classes; if they are logits give {_LOGITS}",
+                [{"output_kind": "logits"}],
+            )
         if kind != plain_kind(tail, map_form.channels):
             listener.note(f"output '{name}': taken for {kind}, from its values on a few images")
     if binary:

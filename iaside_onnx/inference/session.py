@@ -16,6 +16,7 @@ from ..errors import ArtifactError, InvalidOption, ProviderError
 from ..interrupts import when_interrupted
 from ..onnx_file.artifact import file_digest
 from ..spelling import option
+from .library_file import check_library
 from .plugins import session_arguments
 from .providers import DEVICE, PROVIDERS, Options, Provider, row_of, without_device
 
@@ -48,6 +49,7 @@ _LOAD_ERRORS = (
 )
 _LIBRARY = option("ort_extension", like="LIBRARY")
 _CUSTOM_OPERATORS = f" (custom operators need their library: {_LIBRARY})"
+_ELSEWHERE = f" ({option('provider', 'cpu')} may run it)"
 _UNKNOWN_OPERATOR = ("is not a registered function/op", "unrecognized schema", "no op registered")
 # Its error code; "file:line" with the name or the signature of a C++ function; and where on which
 # machine a library of NVIDIA's failed.
@@ -55,8 +57,14 @@ _SOURCE_PLACE = re.compile(
     r"\[ONNXRuntimeError\] : \d+ : \w+ : "
     r"|/\S+\.(?:h|cc|cpp):\d+ [^()]*\([^()]*\)(?: const)?(?: \[with [^\]]*\])? "
     r"|\b\w+\.(?:h|cc|cpp):\d+ \w+ (?=[A-Z])"
+    r"|Exception from \S+\.cpp:\d+: | failed at \S+\.[ch]pp:\d+(?=:)"
     r"| ; GPU=\d+ ; hostname=.*$"
 )
+# In an error, lower case: of the system, of arenas, of cuBLAS and cuDNN, of other providers.
+_MEMORY_WORDS = (
+    "out of memory", "failed to allocate", "bad_alloc", "cudaerrormemory",
+    "is smaller than requested bytes", "alloc_failed", "allocation_failed", "resource exhausted",
+)  # fmt: skip
 # Of every run of a model, so that all of them can be told to stop.
 _running = ort.RunOptions()
 _FATAL = 4
@@ -202,8 +210,7 @@ class Runtime:
 
     def _register(self, options: ort.SessionOptions) -> None:
         for library in self.extensions:
-            if not library.is_file():
-                raise InvalidOption("ort_extension", library, "no such file")
+            check_library("ort_extension", library)
             try:
                 _ = self.extension_digests
                 options.register_custom_ops_library(str(library.resolve()))
@@ -221,9 +228,9 @@ class Runtime:
         for pattern, words in _LOAD_ERRORS:
             if match := pattern.search(text):
                 return words.format(*match.groups())
-        unknown = any(words in text.lower() for words in _UNKNOWN_OPERATOR)
-        advice = "" if self.extensions or not unknown else _CUSTOM_OPERATORS
-        return reason(error) + advice
+        if any(words in text.lower() for words in _UNKNOWN_OPERATOR):
+            return reason(error) + ("" if self.extensions else _CUSTOM_OPERATORS)
+        return reason(error) + ("" if self.execution.is_reference else _ELSEWHERE)
 
 
 def _written(name: str, options: Options) -> str:
@@ -247,6 +254,12 @@ def reason(error: BaseException) -> str:
     """An error of onnxruntime as one short line, without the places in its source code."""
     text = _SOURCE_PLACE.sub("", " ".join(str(error).split()))
     return text if len(text) <= 300 else text[:297] + "..."
+
+
+def lacks_memory(error: BaseException | str) -> bool:
+    """Whether an error, or its text, says that memory is lacking, of the machine or a device."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _MEMORY_WORDS)
 
 
 @contextmanager

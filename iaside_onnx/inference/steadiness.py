@@ -17,6 +17,7 @@ _TOLERANCE = 1e-5
 _TOLERANCE_11_BITS = 1e-3
 # Rare noise, such as a Dropout of few values, may miss one run.
 _RUNS = 4
+_TINY = float(np.finfo(np.float32).tiny)
 _ALLOW = option("allow_random", True)
 _REMEDY = (
     "export it again in eval mode (PyTorch: model.eval(), and training=TrainingMode.EVAL) or "
@@ -30,8 +31,12 @@ def randomness_of(artifact: Artifact, output: str) -> Randomness:
 
 
 def difference(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Largest difference of two sets of scores, as a share of the largest score."""
-    return float(np.abs(one - other).max() / max(np.abs(one).max(), 1e-12))
+    """Largest difference of two sets of scores, as a share of the largest score.
+
+    Scores of any size are told apart, those that are no numbers by NaN.
+    """
+    with np.errstate(invalid="ignore"):
+        return float(np.abs(one - other).max() / max(np.abs(one).max(), _TINY))
 
 
 def check_steady(

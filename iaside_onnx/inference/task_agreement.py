@@ -120,7 +120,10 @@ class Agreement:
         for name, kind, block in zip(names, self.elem_types, self.blocks, strict=True):
             apart = distances[first : first + block.channels]
             kept = np.flatnonzero(apart > 0)
-            weights = 1 / apart[kept] / max(1, len(kept))
+            # Differences are brought near 1 before they are squared, which single precision could
+            # not hold; powers of 2 round nothing.
+            sizes = np.exp2(np.round(np.log2(np.where(apart > 0, apart, 1.0)) / 2).clip(-126, 126))
+            weights = sizes[kept] ** 2 / apart[kept] / max(1, len(kept))
             size = np.array([-1, *block.shape], np.int64)
             shape = graph.add("Concat", images, size, axis=0)
             scores = name if kind == float32 else graph.add("Cast", name, to=float32)
@@ -131,6 +134,7 @@ class Agreement:
                 reference = graph.add("Slice", "reference", *ends_at, np.array([1], np.int64))
             one = np.array([0, 1, *block.shape], np.int64)
             gap = graph.add("Sub", scores, graph.add("Reshape", reference, one))
+            gap = graph.add("Mul", gap, (1 / sizes).astype(np.float32)[:, None])
             squares = graph.add("ReduceSumSquare", gap, axes=[2, 4], keepdims=0)
             rows = graph.add("Reshape", squares, np.array([-1, block.channels], np.int64))
             if len(kept) < block.channels:  # what is left out may be anything

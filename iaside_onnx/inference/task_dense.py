@@ -111,6 +111,7 @@ class Dense(Settled):
         number = graph.add("ReduceSum", graph.add("Cast", counts, to=float32), axes, keepdims=0)
         total = graph.add("ReduceSum", kept, axes, keepdims=0)
         mean = graph.add("Div", total, graph.add("Max", number, np.float32(1)))
+        mean = graph.add("Min", mean, np.float32(0))  # rounding goes beyond
         graph.add("Unsqueeze", mean, np.array([1], np.int64))
         return graph.serialised("value", float32, ["batch", 1])
 
@@ -154,7 +155,7 @@ class Dense(Settled):
             own = -np.logaddexp(np.float32(0), np.where(mask == 1, -at_mask[0], at_mask[0]))
         else:
             own = of_classes(at_mask, mask) - log_normaliser(at_mask)
-        return mean_counted(own, mask)
+        return min(0.0, mean_counted(own, mask))
 
     def values(self, scores: NDArray[Any], references: NDArray[Any]) -> NDArray[np.float32]:
         """Mean log-probability of each image's mask."""

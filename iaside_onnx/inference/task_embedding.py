@@ -75,7 +75,10 @@ class Embedding:
             {"scores": (self.elem_type, None), "reference": (float32, ["batch", self.width])},
         )
         unit = normalised(graph, rows_of(graph, self.elem_type))
-        graph.add("ReduceSum", graph.add("Mul", unit, "reference"), np.array([1]), keepdims=1)
+        rows = graph.add(
+            "ReduceSum", graph.add("Mul", unit, "reference"), np.array([1]), keepdims=1
+        )
+        graph.add("Clip", rows, np.float32(-1), np.float32(1))
         return graph.serialised("value", float32, ["batch", 1])
 
     def values(

@@ -22,20 +22,29 @@ _CANDIDATES, _BLOCK = 500, 64
 
 
 def overlaps(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
-    """Intersection over union of each box (n, 4) with each other one (m, 4), shape (n, m)."""
+    """Intersection over union of each box (n, 4) with each other one (m, 4), shape (n, m).
+
+    Boxes without an area overlap wholly where they are the same, and else not at all.
+    """
+    boxes, others = np.asarray(boxes, np.float64), np.asarray(others, np.float64)
     # Planes of each corner: products over a last axis of two are many times slower.
-    ours = np.asarray(boxes, np.float64).T[:, :, None]
-    theirs = np.asarray(others, np.float64).T[:, None]
-    widths, heights = (
-        np.maximum(
-            np.minimum(ours[2 + axis], theirs[2 + axis]) - np.maximum(ours[axis], theirs[axis]), 0
+    ours, theirs = boxes.T[:, :, None], others.T[:, None]
+    with np.errstate(invalid="ignore"):  # of boxes without an end
+        widths, heights = (
+            np.maximum(
+                np.minimum(ours[2 + axis], theirs[2 + axis]) - np.maximum(ours[axis], theirs[axis]),
+                0,
+            )
+            for axis in (0, 1)
         )
-        for axis in (0, 1)
-    )
-    common = widths * heights
-    areas = [(x2 - x1).clip(0) * (y2 - y1).clip(0) for x1, y1, x2, y2 in (ours, theirs)]
-    union = areas[0] + areas[1] - common
-    shares = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+        common = widths * heights
+        areas = [(x2 - x1).clip(0) * (y2 - y1).clip(0) for x1, y1, x2, y2 in (ours, theirs)]
+        union = areas[0] + areas[1] - common
+    some = union > 0
+    shares = np.divide(common, union, out=np.zeros_like(common), where=some)
+    if not some.all():
+        rows, columns = np.nonzero(~some)
+        shares[rows, columns] = (boxes[rows] == others[columns]).all(axis=1)
     return np.asarray(shares)
 
 

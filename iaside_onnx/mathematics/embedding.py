@@ -9,24 +9,24 @@ from numpy.typing import NDArray
 
 # Cosines of embeddings that are the same but for rounding.
 SAME = 1 - 1e-6
-_TINY = float(np.finfo(np.float32).tiny)
 
 
 def directions(rows: NDArray[Any]) -> NDArray[np.float64]:
     """Rows of length 1, shape (n, D); a row of zeros stays one.
 
-    They are divided by their largest number first, whose square might not be finite.
+    They are divided by their largest number first, whose square might not be finite, or be 0.
     """
     exact = np.asarray(rows, np.float64).reshape(len(rows), -1)
-    exact = exact / np.maximum(np.abs(exact).max(axis=1, keepdims=True, initial=0.0), _TINY)
+    largest = np.abs(exact).max(axis=1, keepdims=True, initial=0.0)
+    exact = exact / np.where(largest > 0, largest, 1.0)
     lengths = np.sqrt(np.square(exact).sum(axis=1, keepdims=True))
-    return np.asarray(exact / np.maximum(lengths, _TINY))
+    return np.asarray(exact / np.where(largest > 0, lengths, 1.0))
 
 
 def cosines(first: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
-    """Cosine of each direction with the one of the same row, shape (n,)."""
+    """Cosine of each direction with the one of the same row, shape (n,), in [-1, 1]."""
     product = np.asarray(first, np.float64) * np.asarray(other, np.float64)
-    return np.asarray(product.sum(axis=-1))
+    return np.asarray(product.sum(axis=-1).clip(-1, 1))  # rounding goes beyond
 
 
 def nearest_other(
@@ -59,14 +59,13 @@ def nearest_means(
 def without_own(rows: NDArray[Any], labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
     """Cosines of rows with means of classes, the own one without the row, shape (n, classes).
 
-    A class whose only row it is keeps that one.
+    The own one is NaN where the row is the only one of its class.
     """
     exact = directions(rows)
     sums = np.zeros((classes, exact.shape[1]))
     np.add.at(sums, labels, exact)
     cosines = exact @ directions(sums).T
-    own = sums[labels] - exact
     alone = np.bincount(labels, minlength=classes)[labels] == 1
-    own[alone] = exact[alone]
-    cosines[np.arange(len(labels)), labels] = (exact * directions(own)).sum(axis=1)
+    own = (exact * directions(sums[labels] - exact)).sum(axis=1)
+    cosines[np.arange(len(labels)), labels] = np.where(alone, np.nan, own)
     return cosines

@@ -8,6 +8,7 @@ numbers of cycles per image, down the rows and along the columns.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -102,9 +103,17 @@ class FrequencyGrid:
         alone = (2 * row % self.height == 0) & (2 * column % self.width == 0)
         return np.where(alone, 1, 2)
 
-    def bands(self, bands: int, norm: str, *, separate_dc: bool = False) -> NDArray[np.intp]:
+    def bands(
+        self,
+        bands: int,
+        norm: str,
+        *,
+        separate_dc: bool = False,
+        edges: Sequence[float] | None = None,
+    ) -> NDArray[np.intp]:
         """Band of each vector, shape (V,), as `bands.band_index` numbers them."""
-        index = band_index(self.height, self.width, bands, norm, separate_dc=separate_dc)
+        size = self.height, self.width
+        index = band_index(*size, bands, norm, separate_dc=separate_dc, edges=edges)
         row, column = self.vectors.T
         return np.asarray(index[row % self.height, column % self.width])
 

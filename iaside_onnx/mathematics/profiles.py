@@ -8,7 +8,7 @@ estimate, weighs the two and needs no normal distribution.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,6 +51,10 @@ class Estimate:
     signed_low: Array
     signed_high: Array
 
+    def chosen(self, classes: NDArray[np.bool_]) -> Estimate:
+        """The estimates of some of the classes."""
+        return Estimate(*(getattr(self, each.name)[classes] for each in fields(self)))
+
 
 @dataclass(frozen=True)
 class ClassProfiles:
@@ -82,6 +86,17 @@ class ClassProfiles:
     def best(self) -> Estimate:
         """The one estimate that views show: `shrunk` where there is one, else `own`."""
         return self.own if self.shrunk is None else self.shrunk
+
+    def chosen(self, classes: NDArray[np.bool_]) -> ClassProfiles:
+        """The profiles of some of the classes, as all of them gave them."""
+        return ClassProfiles(
+            self.labels[classes],
+            self.images[classes],
+            self.few[classes],
+            self.own.chosen(classes),
+            None if self.weight is None else self.weight[classes],
+            None if self.shrunk is None else self.shrunk.chosen(classes),
+        )
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,16 @@ from .bands import partition
 
 @dataclass(frozen=True)
 class Rings:
-    """The rings of an image size; their edges are those of as many bands of `band_index`."""
+    """The rings of an image size; their edges are those of as many bands of `band_index`.
+
+    `edges` are those of the rings; None: of equal width.
+    """
 
     height: int
     width: int
     rings: int
     norm: str
+    edges: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         self.parts  # noqa: B018 - refuses what cannot be, before any work
@@ -34,7 +38,8 @@ class Rings:
     @cached_property
     def parts(self) -> NDArray[np.intp]:
         """Part of each frequency of the half plane, flat: 0 for DC, 1 + k for ring k."""
-        parts = partition(self.height, self.width, self.rings, self.norm, parameter="rings") + 1
+        size, kind = (self.height, self.width), (self.rings, self.norm)
+        parts = partition(*size, *kind, edges=self.edges, parameter="rings") + 1
         parts[0, 0] = 0
         return parts[:, : self.width // 2 + 1].ravel()
 

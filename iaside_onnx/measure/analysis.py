@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import plain
+from ..defaults import BETA
 from ..errors import UsageError
 from ..inference.engine import Engine
 from ..mathematics.absence import ABSENCES, Baselines, SampleStatistics
-from ..mathematics.bands import band_index
 from ..mathematics.coalitions import default_passes, draw_coalitions
 from ..mathematics.estimators import image_values
 from ..mathematics.intervals import score_stderr
@@ -24,6 +24,7 @@ from ..results.value_table import game_of, value_of
 from ..settings import Settings
 from ..spelling import option
 from ..tasks import CLASSES
+from .banding import Banding
 from .batch_size import BatchSize
 from .clean_check import CleanCheck
 from .clean_pass import CleanPass, shown_pixels
@@ -46,7 +47,7 @@ def analyze(
     *,
     target_stderr: float | None = None,
     value: str | None = None,
-    beta: float = 0.75,
+    beta: float = BETA,
     confidence: float = 0.95,
     **options: Unpack[GameOptions],
 ) -> Report:
@@ -99,8 +100,8 @@ def analyze(
 
     def settle(subject: Subject) -> Game:
         form, estimator, players = subject.classifier.form, asked.chosen_estimator, asked.players
-        # Refuses more bands than the size has frequencies before anything is written.
-        band_index(form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc)
+        banding = Banding.of(asked)
+        banding.check(form.height, form.width)
         if asked.estimator is None and estimator != "exact":
             subject.listener.note(
                 f"estimator: {estimator}, since {players} players have {1 << players:,} "
@@ -115,7 +116,7 @@ def analyze(
                     "and comes to the same error sooner"
                 )
         value_of(subject.classifier.kind, value)  # refuses another before the work
-        return Game(asked, outputs=subject.classifier.task().columns - 1)
+        return Game(asked, banding, outputs=subject.classifier.task().columns - 1)
 
     return measure(request, settle, {"value": value, "beta": beta, "confidence": confidence})
 
@@ -142,6 +143,7 @@ class Game(Measurement[Report]):
     """
 
     asked: Settings
+    banding: Banding
     statistics: SampleStatistics = field(default_factory=SampleStatistics)
     drawn: NDArray[np.uint64] | None = None
     clean: NDArray[np.float32] | None = None
@@ -152,8 +154,8 @@ class Game(Measurement[Report]):
 
     @property
     def of_whole_sample(self) -> bool:
-        """Where what stands for absent bands follows from all images."""
-        return ABSENCES[self.asked.absence].of_sample
+        """Where what stands for absent bands, or the bands themselves, follow from all images."""
+        return ABSENCES[self.asked.absence].of_sample or self.banding.of_sample
 
     @property
     def columns(self) -> int:
@@ -192,13 +194,16 @@ class Game(Measurement[Report]):
             drawn = np.stack([draw_coalitions(*what, key) for key in keys])
         known = clean.clean if self.grand_is_known else None
         check = CleanCheck.of(subject, clean) if asked.output_map == "real" else None
-        return replace(self, statistics=clean.statistics, drawn=drawn, clean=known, check=check)
+        return replace(
+            self, statistics=clean.statistics, drawn=drawn, clean=known, check=check,
+            banding=self.banding.settled(clean.statistics),
+        )  # fmt: skip
 
     def settings(self, subject: Subject) -> dict[str, Any]:
         """See `Measurement`."""
-        names = ("bands", "separate_dc", "norm", "absence", "output_map")
         return {
-            **{name: getattr(self.asked, name) for name in names},
+            **self.banding.settings,
+            **{name: getattr(self.asked, name) for name in ("absence", "output_map")},
             "estimator": self.asked.chosen_estimator,
             "passes": None if self.drawn is None else self.asked.coalitions - 1,
             "players": self.asked.players,
@@ -225,9 +230,7 @@ class Game(Measurement[Report]):
         baselines = Baselines(
             asked.absence, asked.seed, subject.keys, self.statistics, subject.pixels
         )
-        index = band_index(
-            form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc
-        )
+        index = self.banding.index(form.height, form.width)
         affine = asked.output_map == "real"
         bands = BandRows(subject.pixels, baselines.image, index, engine, affine=affine)
         threads = preparing_threads(subject.runtime)

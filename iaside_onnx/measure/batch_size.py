@@ -59,6 +59,7 @@ class BatchSize:
         self._budget = work / 20
         self._spent = 0
         self._ran = 0
+        self._part = 1
         self._seconds = 0.0
         self._best: dict[int, float] = {}
         self._timed: list[tuple[int, float]] = []
@@ -74,6 +75,15 @@ class BatchSize:
         if not self.searching:
             return span
         return min(span, max(self.size, _MEASURED_PASSES)) if self._warm else self.size
+
+    def filled(self, passes: int) -> int:
+        """The size that runs are filled up to where a new shape costs, in a part of the work.
+
+        A part of fewer passes than the batch (a worker's, of some images) would be padded for
+        nothing; parts of about as many share one size, and smaller ones take that of those before.
+        """
+        self._part = max(self._part, 1 << max(0, passes - 1).bit_length())
+        return min(self.size, self._part)
 
     def record(self, passes: int, seconds: float, run: int | None = None) -> None:
         """Take in how long `passes` took, in runs of `run`: of the present size, or of all."""

@@ -12,6 +12,7 @@ from ..errors import ArtifactError, said
 from ..images.sample import Sample, picture_oddities
 from ..inference.classifier import Classifier
 from ..inference.model import OutOfMemoryError, RunError
+from ..inference.steadiness import difference
 from ..inference.task import Tallying, Task
 from ..listener import Listener
 from ..mathematics.absence import SampleStatistics
@@ -242,9 +243,10 @@ def _say_accuracy(
     listener, count = subject.listener, len(predicted)
     mean_text = f"mean log-probability {mean:.3f}"
     if subject.own_answers:
+        many = counted(len(np.unique(predicted)), "class", "classes")
         listener.note(
-            f"labels: the model's own answers to {count} images, of {len(np.unique(predicted))} "
-            f"classes, {mean_text}; clean accuracy is not known"
+            f"labels: the model's own answers to {counted(count, 'image')}, of {many}, "
+            f"{mean_text}; clean accuracy is not known"
         )
         return
     right = int((predicted == classes).sum())
@@ -310,7 +312,7 @@ def mixes_images(sample: Sample, classifier: Classifier, listener: Listener) -> 
             if len(pixels) <= 2:
                 return False
             pixels, alone = pixels[: len(pixels) // 2], alone[: len(pixels) // 2]
-    worst = float(np.abs(together - alone).max() / max(np.abs(alone).max(), 1e-12))
+    worst = difference(alone, together)
     # Not-a-number is for others to report.
     coarse = classifier.output.dtype == "float16" or classifier.model.runtime.execution.coarse
     mixed = worst > (_MIXED_TOLERANCE_11_BITS if coarse else _MIXED_TOLERANCE)
@@ -318,7 +320,7 @@ def mixes_images(sample: Sample, classifier: Classifier, listener: Listener) -> 
     if coarse and graph is not None:  # where rounding hides it, the graph tells
         mixed |= worst > 0 and quantises_on_the_fly(graph)
     if not coarse and not mixed and graph is not None and in_float32(graph):
-        spread = float(np.ptp(alone, axis=0).max() / max(np.abs(alone).max(), 1e-12))
+        spread = max(difference(alone, one) for one in alone)
         mixed = worst > max(_MIXED_SPREAD * spread, _MIXED_ROUNDING)
     if mixed:
         listener.warning(

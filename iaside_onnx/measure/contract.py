@@ -119,6 +119,16 @@ class Measurement(ABC, Generic[R]):
         return WHOLE_ROWS
 
     @property
+    def part_names(self) -> Sequence[str]:
+        """What fills each of `parts`, where a user may leave one out to save time."""
+        return ()
+
+    @property
+    def part_advice(self) -> str:
+        """How to leave out what `part_names` name."""
+        return ""
+
+    @property
     def of_whole_sample(self) -> bool:
         """Whether a row depends on the other images of the sample too."""
         return False

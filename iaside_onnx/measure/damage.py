@@ -19,7 +19,6 @@ from ..checks import check_choice, check_truth, is_whole, plain, several
 from ..errors import InvalidOption, UsageError
 from ..images.pairs import asked_places
 from ..inference.engine import Engine
-from ..mathematics.bands import band_index
 from ..mathematics.coalitions import draw_coalitions, drawn_count
 from ..mathematics.damage import SPLIT_ESTIMATORS, draw_split, split_coalitions
 from ..results.damage import UNITS, DamageReport
@@ -30,6 +29,7 @@ from ..settings import Settings
 from ..spelling import option
 from ..storage.output_file import check_no_input, make_folder
 from ..tasks import CLASSES
+from .banding import Banding
 from .batch_size import BatchSize
 from .clean_check import CleanCheck
 from .clean_pass import CleanPass, shown_pixels
@@ -130,15 +130,15 @@ def explain(
 
     def settle(perturbation: Perturbation, subject: Subject) -> DamageGame:
         form = subject.classifier.form
-        # Refuses more bands than the size has frequencies before anything is written.
-        band_index(form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc)
+        banding = Banding.of(asked)
+        banding.check(form.height, form.width)
         if chosen is None and plan.estimator != "exact" and perturbation is perturbations[0]:
             subject.listener.note(
                 f"estimator: {plan.estimator}, since all coalitions of {plan.players} players are "
                 f"too many; {option('estimator')} settles it"
             )
         _value_of(subject, value)  # refuses another before the work
-        return DamageGame(plan, perturbation.settled(subject))
+        return DamageGame(plan, banding, perturbation.settled(subject))
 
     single = len(perturbations) == 1
     with _folder(None if single else request.target):
@@ -263,12 +263,18 @@ class DamageGame(Measurement[DamageReport]):
     """
 
     plan: _Plan
+    banding: Banding
     perturbation: Perturbation
     drawn: NDArray[np.uint64] | None = None
     check: CleanCheck | None = None
     answered: bool = True
 
     kind = DamageReport
+
+    @property
+    def of_whole_sample(self) -> bool:
+        """Where the bands follow from all images."""
+        return self.banding.of_sample
 
     @property
     def columns(self) -> int:
@@ -297,7 +303,8 @@ class DamageGame(Measurement[DamageReport]):
             keys = [subject.keys[position] for position in subject.positions]
             drawn = np.stack([self.plan.drawn(key) for key in keys])
         answered = subject.classifier.kind.name == CLASSES
-        return replace(self, drawn=drawn, check=check, answered=answered)
+        banding = self.banding.settled(clean.statistics)
+        return replace(self, drawn=drawn, check=check, answered=answered, banding=banding)
 
     def viewed(self, subject: Subject, view: dict[str, Any]) -> dict[str, Any]:
         """See `Measurement`."""
@@ -307,7 +314,7 @@ class DamageGame(Measurement[DamageReport]):
         """See `Measurement`."""
         asked = self.plan.asked
         return {
-            **{name: getattr(asked, name) for name in ("bands", "separate_dc", "norm")},
+            **self.banding.settings,
             "estimator": self.plan.estimator,
             "passes": None if self.plan.estimator == "exact" else self.plan.columns - 1,
             "players": asked.players,
@@ -318,7 +325,7 @@ class DamageGame(Measurement[DamageReport]):
 
     def rows(self, subject: Subject, size: BatchSize) -> list[Rows]:
         """See `Measurement`."""
-        asked, classifier, sample = self.plan.asked, subject.classifier, subject.sample
+        classifier, sample = subject.classifier, subject.sample
         form, shared = classifier.form, self.plan.shared
         coalitions = shared
         if coalitions is None:  # a row for each image of the sample, whichever are measured
@@ -327,9 +334,7 @@ class DamageGame(Measurement[DamageReport]):
             coalitions[subject.positions] = self.drawn
         task = subject.task(answered=True)
         engine = Engine(classifier.model, self.plan.players, task, coalitions=shared, whole=True)
-        index = band_index(
-            form.height, form.width, asked.bands, asked.norm, separate_dc=asked.separate_dc
-        )
+        index = self.banding.index(form.height, form.width)
         prepare = SplitRows if self.plan.split else BandRows
         threads = preparing_threads(subject.runtime)
 

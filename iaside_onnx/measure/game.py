@@ -18,7 +18,6 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError
 from ..inference.engine import Engine
 from ..inference.input_form import InputForm
 from ..inference.model import OutOfMemoryError, RunError
@@ -26,6 +25,7 @@ from ..inference.session import Runtime
 from ..mathematics.bands import split
 from .batch_size import BatchSize, no_batch
 from .clean_check import CleanCheck
+from .no_numbers import refuse_infinite
 
 # Mean square of a band's pixels up to which it holds nothing but rounding of float32.
 _NOTHING = 1e-14
@@ -213,7 +213,10 @@ def play(
                 own = np.stack([np.insert(row, place, grand) for row, place in rows])
             meanwhile = None if following is None else following.start
             counted = _Counted(progress, at if added else None)
-            table = _evaluate(engine, now, own, columns, labels[group], batch, counted, meanwhile)
+            table = _evaluate(
+                engine, now, own, columns, labels[group], batch, counted, meanwhile,
+                work=columns * len(positions),
+            )  # fmt: skip
             following = following or begin()
             for number, (position, values) in enumerate(zip(group, table, strict=True)):
                 masks = coalitions if own is None else own[number]
@@ -241,11 +244,7 @@ def _check_finite(
     bad = ~np.isfinite(values)
     if bad.any():
         at = int(np.flatnonzero(bad.any(axis=1))[0])
-        value = values[at][bad[at]][0]
-        found = "NaN" if np.isnan(value) else "a value that is infinite"
-        raise ArtifactError(
-            f"{engine.model.path}: returns {found} for image {name} under coalition {masks[at]}"
-        )
+        refuse_infinite(engine.model.path, f"{name} under coalition {masks[at]}", values[at])
 
 
 @dataclass(frozen=True)
@@ -328,10 +327,12 @@ def _evaluate(
     batch: BatchSize,
     counted: _Counted,
     meanwhile: Callable[[], None] | None,
+    work: int,
 ) -> NDArray[np.float32]:
     """What the engine gives, shape (images, columns, columns of the task).
 
-    `own` where each image has its coalitions; `meanwhile` is called where the device is busy.
+    `own` where each image has its coalitions; `meanwhile` is called where the device is busy;
+    `work` are the passes of all groups.
     """
     count = len(group.rows)
     table = np.empty((count, columns, engine.columns), np.float32)
@@ -342,7 +343,7 @@ def _evaluate(
         many = count - first if whole else 1
         stop = min(columns, start + batch.at_once(engine.span(size)))
         passes = many * (stop - start)
-        run = size if engine.one_shape else min(size, passes)
+        run = batch.filled(work) if engine.one_shape else min(size, passes)
         began = time.perf_counter()
         try:
             chosen = slice(first, first + many)

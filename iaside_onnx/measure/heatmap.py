@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 
 from ..checks import check_kind, check_number, check_truth, check_whole, plain
 from ..corruptions.corrupt import generator
-from ..errors import ArtifactError, UsageError
-from ..mathematics.bands import band_index, check_count
+from ..defaults import BANDS, NORM, SPACING
+from ..errors import UsageError
 from ..mathematics.fourier_basis import (
     FrequencyGrid,
     basis_vectors,
@@ -20,13 +21,17 @@ from ..mathematics.fourier_basis import (
     default_strength,
     finest,
 )
+from ..results.banded import partition_of, spacing_of
 from ..results.heatmap import HeatmapReport
 from ..results.report import Report
 from ..results.spread import check_confidence
 from ..tasks import CLASSES
+from .banding import Banding
 from .batch_size import BatchSize
+from .clean_pass import CleanPass
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .in_memory import GivenImages, GivenModel
+from .no_numbers import refuse_infinite, refuse_nan
 from .request import LabelledOptions, Request, with_options
 from .run import measure
 from .scorer import Scorer
@@ -45,8 +50,11 @@ def measure_heatmap(
     grid: int | Literal["full"] | None = None,
     strength: float | None = None,
     clip: bool = False,
-    bands: int = 8,
-    norm: str = "linf",
+    bands: int = BANDS,
+    norm: str = NORM,
+    spacing: str = SPACING,
+    edges: Sequence[float] | None = None,
+    as_published: bool = False,  # noqa: ARG001 (`with_options` takes it)
     analysis: str | Path | Report | None = None,
     confidence: float = 0.95,
     **options: Unpack[LabelledOptions],
@@ -68,8 +76,10 @@ def measure_heatmap(
         the size of the images (`default_strength`).
     clip : bool
         Cut perturbed images to [0, 1].
-    bands, norm, confidence
+    bands, norm, spacing, edges, confidence
         Of the summary by band; a finished report can change them.
+    as_published : bool
+        Bands as in `defaults.PUBLISHED`.
     analysis : path or Report, optional
         Of the same model: its bands are taken, and another model's is refused before the work.
     **options
@@ -81,20 +91,18 @@ def measure_heatmap(
     """
     grid, strength, clip = map(plain, (grid, strength, clip))
     bands, norm, confidence = map(plain, (bands, norm, confidence))
-    check_count(bands)
+    banding = Banding.asked(bands, norm, spacing, edges)
     check_truth("clip", clip)
     if grid is not None and grid != "full":
         check_whole("grid", grid)
         check_lines(grid)
     request = Request.of(LabelledOptions, options, model, images, target, bands=1, norm=norm)
-    view: dict[str, Any] = {"bands": bands, "norm": norm, "separate_dc": False}
     if isinstance(analysis, str | Path):
         analysis = Report.load(analysis)
     if analysis is not None:
         check_kind("analysis", analysis, Report, "a Report, or the path of one")
-        view = {name: analysis.settings[name] for name in view}
+        banding = Banding(**partition_of(analysis.settings), spacing=spacing_of(analysis.settings))
     check_confidence(confidence)
-    view["confidence"] = float(confidence)
     if strength is not None:
         check_number("strength", strength, *_STRENGTHS, "auto or a positive number")
 
@@ -103,18 +111,18 @@ def measure_heatmap(
         if analysis is not None and analysis.model["sha256"] != artifact.sha256:
             raise UsageError(f"the analysis is of {analysis.model['path']}, which is another model")
         size = form.height, form.width
-        band_index(*size, view["bands"], view["norm"])  # refuses more than the size allows
+        banding.check(*size)
         lines = None if grid == "full" else grid
-        if grid is None and 2 * view["bands"] + 1 <= finest(*size):
-            lines = 2 * view["bands"] + 1
+        if grid is None and 2 * banding.bands + 1 <= finest(*size):
+            lines = 2 * banding.bands + 1
         l2_norm = default_strength(*size) if strength is None else float(strength)
         subject.listener.note(
             f"perturbation: l2 norm {l2_norm:.4g} in each channel, which is a root mean square of "
             f"{l2_norm / np.sqrt(form.height * form.width):.3f} where pixels go from 0 to 1"
         )
-        return Heatmap(FrequencyGrid(*size, lines), float(l2_norm), clip)
+        return Heatmap(FrequencyGrid(*size, lines), float(l2_norm), clip, banding)
 
-    return measure(request, settle, view)
+    return measure(request, settle, {"confidence": float(confidence)})
 
 
 @dataclass(frozen=True)
@@ -122,14 +130,31 @@ class Heatmap(Measurement[HeatmapReport]):
     """Images with waves added: a row holds `wrong` (0 or 1) of each vector, then `change`.
 
     Of other tasks than classes the share of the answer that is right stands in place of `wrong`.
-    `strength` is the l2 norm of a wave in each channel; `clip` cuts images to [0, 1].
+    `strength` is the l2 norm of a wave in each channel; `clip` cuts images to [0, 1]; `banding` is
+    of the view alone.
     """
 
     grid: FrequencyGrid
     strength: float
     clip: bool
+    banding: Banding
 
     kind = HeatmapReport
+
+    @property
+    def of_whole_sample(self) -> bool:
+        """Where the bands follow from all images, unless an analysis has found them."""
+        return self.banding.of_sample and self.banding.edges is None
+
+    def settled(self, subject: Subject, clean: CleanPass) -> Heatmap:  # noqa: ARG002
+        """See `Measurement`."""
+        if self.banding.edges is not None:
+            return self
+        return replace(self, banding=self.banding.settled(clean.statistics))
+
+    def viewed(self, subject: Subject, view: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """See `Measurement`."""
+        return {**self.banding.settings, **view}
 
     @property
     def columns(self) -> int:
@@ -173,21 +198,22 @@ class Heatmap(Measurement[HeatmapReport]):
         clean, task = scorer(pixels[None]), scorer.task
         advance(1)
         classes = subject.classifier.kind.name == CLASSES
+        path, image = subject.classifier.artifact.path, subject.sample.ids[position]
         row = np.empty((2, vectors), np.float32)
         start = 0
         while start < vectors:
             part = slice(start, min(vectors, start + scorer.size.size))
             logs = scorer(self._added(pixels, signs, part))
-            if np.isnan(logs).any():
-                wave = self.grid.vectors[start + int(np.flatnonzero(np.isnan(logs).any(axis=1))[0])]
-                raise ArtifactError(
-                    f"{subject.classifier.artifact.path}: returns NaN for image "
-                    f"{subject.sample.ids[position]} with the wave of "
-                    f"{wave[1]} x {wave[0]} cycles added"
-                )
+            change = task.change(logs, np.broadcast_to(clean, logs.shape))
+            bad = np.isnan(logs).reshape(len(logs), -1).any(axis=1) | ~np.isfinite(change)
+            for place in np.flatnonzero(bad)[:1]:
+                wave = self.grid.vectors[start + int(place)]
+                where = f"{image} with the wave of {wave[1]} x {wave[0]} cycles added"
+                refuse_nan(path, where, logs[place])
+                refuse_infinite(path, where, change[[place]])
             truths = np.broadcast_to(target, (len(logs), *target.shape))
             row[0, part] = ~task.right(logs, truths) if classes else task.share(logs, truths)
-            row[1, part] = task.change(logs, np.broadcast_to(clean, logs.shape))
+            row[1, part] = change
             advance(part.stop - start)
             start = part.stop
         return row.ravel()

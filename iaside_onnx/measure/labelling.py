@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, InvalidOption, UsageError
 from ..images.class_index import ClassIndex
-from ..images.class_names import shown
+from ..images.class_names import NO_NAMES, mere_numbers, shown
 from ..images.folders import PhotoFiles
 from ..images.imagenet import CLASSES, synsets, wordnet_id
 from ..images.sample import Reading, Sample
@@ -20,7 +20,7 @@ from ..images.tree import look_below
 from ..inference.classifier import Classifier
 from ..listener import Listener
 from ..spelling import option
-from .model_names import NO_NAMES, ModelNames, mere_numbers, model_names
+from .model_names import ModelNames, model_names
 
 _NAMES = option("class_names", like="FILE")
 _LABELS = option("labels", like="FILE")

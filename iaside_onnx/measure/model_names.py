@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError, UsageError, said
-from ..images.class_names import folded, read_class_names
+from ..images.class_names import NO_NAMES, folded, mere_numbers, read_class_names
 from ..images.sample import Reading
 from ..inference.class_head import ClassHead
 from ..inference.classifier import Classifier
 from ..listener import Listener
 from ..onnx_file.declared import Declared, fit_names
 from ..spelling import option
-
-# What `class_names` takes for: folders by their places, whatever the file calls its classes.
-NO_NAMES = "none"
-_COUNTED = re.compile(r"(.*?)(\d{1,7})")
 
 
 @dataclass(frozen=True)
@@ -60,6 +55,8 @@ def model_names(classifier: Classifier, reading: Reading, listener: Listener) ->
                 + (f" (label offset {offset})" if offset else "")
                 + more
             )
+        if classifier.scores.head is not None:
+            _say_equal(given, fitting, listener)
         return ModelNames(fitting, str(given), fitting)
     if classifier.scores.head is not None:
         return _of_head(classifier.scores.head, reading)
@@ -75,7 +72,7 @@ def model_names(classifier: Classifier, reading: Reading, listener: Listener) ->
             f"{path.name} names {len(names)} classes ({key} in its metadata) but has {outputs}; "
             "the names are not used"
         )
-    for file in _beside(path):
+    for file in declared.files_beside():
         try:
             names = read_class_names(file)
         except DataError as error:
@@ -89,6 +86,14 @@ def model_names(classifier: Classifier, reading: Reading, listener: Listener) ->
         if file.suffix == ".txt":
             listener.note(f"class names: {file} names {len(names)} for {outputs} classes; not used")
     return None
+
+
+def _say_equal(given: Path, names: list[str], listener: Listener) -> None:
+    """Warn of classes of one name, whose embeddings were made from it, or of another."""
+    again = next((at for at, name in enumerate(names) if name in names[:at]), None)
+    if again is not None:
+        first = names.index(names[again])
+        listener.warning(f"{given}: classes {first} and {again} are both called '{names[again]}'")
 
 
 def _of_head(head: ClassHead, reading: Reading) -> ModelNames | None:
@@ -125,22 +130,3 @@ def _check_agreement(
                 f"{option('class_names', like='FILE')} settles it"
             )
             return
-
-
-def _beside(model: Path) -> list[Path]:
-    """Files beside a model that name its classes: of Azure, and of Hugging Face."""
-    above = [model.parent.parent] if model.parent.name == "onnx" else []
-    places = [model.parent / "labels.txt", *(at / "config.json" for at in (model.parent, *above))]
-    return [place for place in places if place.is_file()]
-
-
-def mere_numbers(names: list[str]) -> bool:
-    """Whether names do no more than count, as LABEL_0, LABEL_1, ... that Hugging Face fills in."""
-    matches = [_COUNTED.fullmatch(name) for name in names]
-    counted = [(match[1], int(match[2])) for match in matches if match]
-    if len(counted) < len(names) or len({prefix for prefix, _ in counted}) > 1:
-        return False
-    first = counted[0][1]
-    return first in (0, 1) and [number for _, number in counted] == list(
-        range(first, first + len(counted))
-    )

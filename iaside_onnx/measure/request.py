@@ -20,6 +20,7 @@ from ..checks import (
     plain,
     several,
 )
+from ..defaults import PUBLISHED
 from ..errors import InvalidOption, UsageError
 from ..images.sample import Reading
 from ..inference.providers import AUTO
@@ -157,11 +158,21 @@ class LabelledOptions(ModelOptions, total=False):
 
 
 class DamageOptions(LabelledOptions, total=False):
-    """Those of `explain`: all fields of `Settings` that say what the damage game is."""
+    """Those of `explain`: all fields of `Settings` that say what the damage game is.
+
+    Attributes
+    ----------
+    as_published : bool
+        What of `defaults.PUBLISHED` a measurement has, as it is there.
+    """
+
+    as_published: bool
 
     bands: int
     separate_dc: bool
     norm: str
+    spacing: str
+    edges: Sequence[float] | None
     estimator: str | None
     passes: int | None
 
@@ -299,6 +310,24 @@ class Request:
         )
 
 
+def _as_published(given: dict[str, Any], taken: set[str]) -> dict[str, Any]:
+    """What is given, with what was published of what a function takes, if that is asked for."""
+    asked = plain(given["as_published"])
+    check_truth("as_published", asked)
+    given = {name: value for name, value in given.items() if name != "as_published"}
+    if not asked:
+        return given
+    # What damage is counted in was never published.
+    names = [name for name in PUBLISHED if name in taken and (name != "value" or "beta" in taken)]
+    for name in names:
+        if name in given and plain(given[name]) not in (None, PUBLISHED[name]):
+            raise UsageError(
+                f"{option('as_published', True)} means {option(name, PUBLISHED[name])}; leave out "
+                f"{option(name, given[name])}, or the former"
+            )
+    return {**given, **{name: PUBLISHED[name] for name in names}}
+
+
 def with_options(
     kind: type[Any],
     *,
@@ -319,6 +348,7 @@ def with_options(
         for each in (*fields(Settings), *fields(Request))
         if each.default is not MISSING
     }
+    usual["as_published"] = False
 
     def decorate(function: F) -> F:
         signature = inspect.signature(function)
@@ -334,8 +364,12 @@ def with_options(
             if name not in signature.parameters and name not in without
         ]
 
+        taken = {parameter.name for parameter in (*own, *named)}
+
         @wraps(function)
         def call(*positional: Any, **given: Any) -> Any:
+            if "as_published" in taken and "as_published" in given:
+                given = _as_published(given, taken)
             try:
                 bound = signature.bind(*positional, **given)
             except TypeError:  # Python says what is missing, or too much

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from ..checks import check_kind, check_number, plain, several
 from ..comparisons.agreement import Ground
 from ..comparisons.baseline import check_same_ground
-from ..errors import ArtifactError, ReportError, UsageError
+from ..errors import ReportError, UsageError
 from ..images.sample import stratified
 from ..inference.task import Tallying
+from ..plurals import counted
 from ..results.robustness import NOT_ATTACKED, RobustnessReport
 from ..results.spread import check_confidence
 from ..results.tally import MAPS, NUMBERS
@@ -31,6 +32,7 @@ from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .corrupted import corrupted, corruption_threads
 from .in_memory import GivenImages, GivenModel
+from .no_numbers import refuse_infinite, refuse_nan
 from .perturbed import Own, Wanted, kind_of
 from .request import LabelledOptions, Request, with_options
 from .robustness_columns import (
@@ -213,6 +215,17 @@ class Robustness(Measurement[RobustnessReport]):
         """Columns of the corruptions, then those of each attack."""
         return table_parts(self.cells, len(self.attacks), self.tallied)
 
+    @property
+    def part_names(self) -> list[str]:
+        """See `Measurement`."""
+        names = [f"up to {{}} for {attack['name']}" for attack in self.attacks]
+        return ["{} for the corruptions", *names] if names else []
+
+    @property
+    def part_advice(self) -> str:
+        """See `Measurement`."""
+        return f"{option('attack', 'none')} leaves attacks out"
+
     @cached_property
     def _attacked(self) -> frozenset[int]:
         return frozenset(self.chosen)
@@ -220,8 +233,10 @@ class Robustness(Measurement[RobustnessReport]):
     def cost(self, images: int) -> str:
         """See `Measurement`."""
         own = self._passes - 1 - len(self._made) * len(self.severities)
-        terms = [f"{len(self._made)} corruptions x {len(self.severities)} severities"]
-        terms = terms * bool(self._made) + [f"{own} perturbed pictures"] * bool(own)
+        kinds = counted(len(self._made), "corruption")
+        levels = counted(len(self.severities), "severity", "severities")
+        terms = [f"{kinds} x {levels}"] * bool(self._made)
+        terms += [counted(own, "perturbed picture")] * bool(own)
         text = (
             f"{images} images x ({' + '.join(terms)} + the image itself) = "
             f"{images * self._passes:,} forward passes"
@@ -291,15 +306,13 @@ class Robustness(Measurement[RobustnessReport]):
         clean, task = np.empty(0), scorer.task
         row, tally = np.empty(0, np.float32), np.empty((0, 0), np.float32)
         kind = subject.classifier.kind
-        classes = kind.name == CLASSES
+        classes, path = kind.name == CLASSES, subject.classifier.artifact.path
         while group := list(islice(stream, scorer.size.size)):
             logs = scorer(np.stack([image for _, _, image in group]))
             for number, (position, column, _) in enumerate(group):
                 log = logs[number : number + 1]
-                if np.isnan(log).any():
-                    name = f"{subject.sample.ids[position]} ({self._describe(column)})"
-                    path = subject.classifier.artifact.path
-                    raise ArtifactError(f"{path}: returns NaN for image {name}")
+                where = f"{subject.sample.ids[position]} ({self._describe(column)})"
+                refuse_nan(path, where, log)
                 target = subject.targets[[position]]
                 worth = task.worth(log, target)[0]
                 if classes:
@@ -315,6 +328,7 @@ class Robustness(Measurement[RobustnessReport]):
                 if self.tallied and isinstance(task, Tallying):
                     tally[self._cells_of(column)] = task.tally(log, target).ravel()
                 change = task.change(log, clean)[0]
+                refuse_infinite(path, where, np.array([worth, change]))
                 for cell in self._cells_of(column):
                     row[CLEAN + cell :: self.cells] = wrong, change, worth, beside
                 if cell == self.cells - 1:
@@ -357,6 +371,8 @@ class Robustness(Measurement[RobustnessReport]):
             change = scorer.task.change(scorer(result.images), scorer(images))
             columns = np.column_stack([result.wrong, result.queries, change])
             for position, values in zip(group, columns, strict=True):
+                where = f"{subject.sample.ids[position]} ({attack['name']})"
+                refuse_infinite(subject.classifier.artifact.path, where, values)
                 store(position, values)
 
     def result(self, filled: Filled) -> RobustnessReport:

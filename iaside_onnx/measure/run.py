@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from ..errors import OtherRowsError, ReportError, UsageError, said
 from ..images.sample import seeded_order
+from ..inference.model import OutOfMemoryError
 from ..interrupts import keeping
-from ..plurals import counted, plural
+from ..plurals import counted, lasting, plural
 from ..results.part import PartOfSample, part_of
 from ..setting_roles import identity_apart, without_sample
 from ..spelling import option
@@ -48,6 +49,9 @@ from .request import Request
 from .stopping import play_rounds
 from .subject import Subject, as_json, draw_key, open_subject
 from .workers import Workers, open_workers
+
+# Copies of an image in the run that shows the pace.
+_TRIED = 8
 
 
 def measure(
@@ -120,6 +124,8 @@ def measure_each(
                 targets=clean.targets,
                 learned=clean.learned,
             )
+        if workers is None and clean is not None:
+            _say_times(measurements, subject)
         subject = replace(subject, keys=_keys(subject, whole_sample=whole_sample))
         batch = request.batch or (1 if _one_by_one(subject, clean) else None)
         listeners, results = [listener], []
@@ -171,6 +177,32 @@ def _measured(
         return measurement.result(Filled(subject, table, used, sample, clean, settings, view, run))
 
     return _kept(measurement, subject, settings, finish).view(**view)
+
+
+def _say_times(measurements: Sequence[Measurement[R]], subject: Subject) -> None:
+    """About how long each part will take here, where a user may leave one out."""
+    named = [each for each in measurements if each.part_names]
+    model, positions = subject.model, subject.positions
+    if not named or model is None or not positions:
+        return
+    image = model.pixels(subject.sample.picture(positions[0]))
+    images = np.repeat(image[None], model.form.fixed_batch or _TRIED, axis=0)
+    try:
+        model.model.comparable(images)  # the first run of a shape may prepare it
+        began = time.perf_counter()
+        model.model.comparable(images)
+    except OutOfMemoryError:
+        return
+    pace = (time.perf_counter() - began) / len(images)
+    for each in named:
+        works = each.work(positions)
+        texts = [
+            name.format(lasting(pace * passes))
+            for name, passes in zip(each.part_names, works, strict=True)
+        ]
+        subject.listener.note(
+            f"time here, at about {1 / pace:,.0f} passes/s: {', '.join(texts)}; {each.part_advice}"
+        )
 
 
 def _keys(subject: Subject, *, whole_sample: bool) -> list[str]:

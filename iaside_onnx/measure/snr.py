@@ -15,16 +15,20 @@ from numpy.typing import NDArray
 from ..attacks.attack import METHODS, check_queries, check_radius
 from ..checks import check_choice, check_truth, plain, several
 from ..corruptions.severity import CATALOGUE
+from ..defaults import BANDS, NORM, SPACING
 from ..errors import DataError, InvalidOption, UsageError
 from ..images.sample import Sample
-from ..mathematics.bands import band_index, check_count
+from ..mathematics.absence import SampleStatistics
+from ..mathematics.bands import check_count
 from ..mathematics.signal_noise import Rings
+from ..mathematics.spacing import ring_edges
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..results.snr import SnrReport
 from ..results.spread import check_confidence
 from ..spelling import option
 from ..storage.partial import Columns
 from .attacked import attack_images, attacked_together, settled_attacks
+from .banding import Banding
 from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .corrupted import asked_corruptions, corrupted, corruption_threads
@@ -53,9 +57,12 @@ def measure_snr(
     target: str | Path | None = None,
     *,
     grey: bool = False,
-    bands: int = 8,
+    bands: int = BANDS,
     rings: int | None = None,
-    norm: str = "linf",
+    norm: str = NORM,
+    spacing: str = SPACING,
+    edges: Sequence[float] | None = None,
+    as_published: bool = False,  # noqa: ARG001 (`with_options` takes it)
     separate_dc: bool = False,
     corruption: str | Sequence[str] = (),
     severity: int | Sequence[int] = (),
@@ -74,7 +81,7 @@ def measure_snr(
         As for `analyze`: the same seed and number of samples draw the same images.
     grey : bool
         One channel, as grey models see pictures.
-    bands, norm, separate_dc
+    bands, norm, separate_dc, spacing, edges
         As for `analyze`.
     rings : int, optional
         A multiple of `bands`; by default 4 a band, or as many as the size allows.
@@ -102,7 +109,7 @@ def measure_snr(
     options = {name: plain(value) for name, value in options.items()}  # type: ignore[assignment]
     check_truth("grey", grey)
     check_truth("separate_dc", separate_dc)
-    check_count(bands)
+    banding = Banding.asked(bands, norm, spacing, edges)
     if rings is not None:
         check_count(rings, "rings")
         if rings < bands or rings % bands:
@@ -114,7 +121,8 @@ def measure_snr(
     else:
         check_choice("attack", attack, METHODS)
         if model is None or epsilon is None:
-            needed = f"{option('model')} and {option('epsilon')}"
+            lacking = {"model": model, "epsilon": epsilon}
+            needed = " and ".join(option(name) for name, each in lacking.items() if each is None)
             raise UsageError(f"{option('attack', attack)} needs {needed}")
         check_radius(epsilon)
         names = names if several("corruption", corruption) else []
@@ -139,8 +147,15 @@ def measure_snr(
             asked = settled_attacks([attack], [epsilon], queries, subject.model.form.features)
             attacked = {**asked[0], **_attacked_model(subject)}
         assert recipe.crop is not None
-        grid = Rings(*recipe.crop, _ring_count(*recipe.crop, bands, rings, norm), norm)
-        return SignalToNoise(names, levels, grid, bands, recipe, channels, attacked)
+        banding.check(*recipe.crop)
+        statistics = None
+        if banding.of_sample:
+            statistics = SampleStatistics()
+            for position in range(len(subject.sample)):
+                statistics.add(recipe.pixels(subject.sample.picture(position), channels))
+        settled = banding.settled(statistics)
+        grid = _rings(*recipe.crop, settled, rings)
+        return SignalToNoise(names, levels, grid, settled, recipe, channels, attacked)
 
     view = {"separate_dc": separate_dc, "confidence": float(confidence)}
     return measure(request, settle, view, labelled=False)
@@ -191,15 +206,19 @@ def _sized(recipe: Preprocess, size: tuple[int, int] | None, sample: Sample) -> 
     return replace(recipe, crop=next(iter(sizes)), resize=next(iter(sizes)), resize_ratio=None)
 
 
-def _ring_count(height: int, width: int, bands: int, rings: int | None, norm: str) -> int:
-    band_index(height, width, bands, norm)  # refuses too many
-    if rings is None:
-        for finer in range(_RINGS_A_BAND, 1, -1):
-            with suppress(UsageError):
-                band_index(height, width, finer * bands, norm)
-                return finer * bands
-        return bands
-    return rings
+def _rings(height: int, width: int, banding: Banding, asked: int | None) -> Rings:
+    """So many rings as are asked for, else the finest up to `_RINGS_A_BAND`, none empty."""
+
+    def made(rings: int) -> Rings:
+        edges = None if banding.edges is None else ring_edges(banding.edges, rings)
+        return Rings(height, width, rings, banding.norm, edges)
+
+    if asked is not None:
+        return made(asked)
+    for finer in range(_RINGS_A_BAND, 1, -1):
+        with suppress(UsageError):
+            return made(finer * banding.bands)
+    return made(banding.bands)
 
 
 @dataclass(frozen=True)
@@ -215,7 +234,7 @@ class SignalToNoise(Measurement[SnrReport]):
     corruptions: list[str]
     severities: list[int]
     grid: Rings
-    bands: int
+    banding: Banding
     recipe: Preprocess
     channels: int
     attack: dict[str, Any] | None
@@ -274,9 +293,8 @@ class SignalToNoise(Measurement[SnrReport]):
         return {
             "perturbations": self.corruptions,
             "severities": self.severities,
-            "bands": self.bands,
+            **{name: kept for name, kept in self.banding.settings.items() if name != "separate_dc"},
             "rings": self.grid.rings,
-            "norm": self.grid.norm,
             **subject.drawn,
             "height": self.grid.height,
             "width": self.grid.width,

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from ..errors import DataError, ReportError
 from ..images.text_files import read_text
 from ..mathematics.signal_noise import Rings, gain_and_residual
+from ..mathematics.spacing import LINEAR
 from ..mathematics.stand_in import Spectrum, constant_and_following
 from ..plurals import counted
+from ..results.banded import bands_said
 from ..results.snr import SnrReport
 from ..results.stand_ins import AVERAGE, TABLE
 from ..spelling import option
@@ -76,6 +78,11 @@ def check_size(snr: SnrReport, size: tuple[int, int], channels: int, path: str) 
             f"the signal-to-noise report is of images of {settings['height']}x{settings['width']} "
             f"pixels, and {path} takes {wanted}; make it anew with iaside snr {option('size')} "
             f"{wanted}"
+        )
+    if settings.get("edges") is not None:
+        raise ReportError(
+            f"the signal-to-noise report has {bands_said(settings)}, and stand-ins are made on "
+            f"rings of equal width; make it anew with iaside snr {option('spacing', LINEAR)}"
         )
     if settings["channels"] != channels:
         raise ReportError(

@@ -16,7 +16,8 @@ from ..checks import check_kind, check_truth, plain, several
 from ..comparisons.shares import check_same_images
 from ..corruptions.corrupt import corrupt, generator
 from ..corruptions.severity import CATALOGUE
-from ..errors import ArtifactError, UsageError
+from ..defaults import NORM
+from ..errors import UsageError
 from ..mathematics.bands import check_count
 from ..mathematics.signal_noise import Rings
 from ..mathematics.stand_in import Plane
@@ -29,6 +30,7 @@ from .batch_size import BatchSize
 from .contract import Advance, Filled, Measurement, Rows, Store
 from .corrupted import Image, asked_corruptions, corruption_threads, perturbed
 from .in_memory import GivenImages, GivenModel
+from .no_numbers import refuse_nan
 from .request import LabelledOptions, Request, with_options
 from .run import measure
 from .scorer import Scorer
@@ -50,7 +52,7 @@ def measure_stand_ins(
     snr: str | Path | SnrReport | None = None,
     spectrum: str | Path | Sequence[str | Path] = (),
     rings: int | None = None,
-    norm: str = "linf",
+    norm: str = NORM,
     placed: bool = False,
     measured: str | Path | RobustnessReport | None = None,
     confidence: float = 0.95,
@@ -166,7 +168,7 @@ def _check_source(
             f"{option('spectrum')} goes without {option('corruption')} and {option('severity')}: "
             "its tables are the perturbations"
         )
-    if snr is not None and (rings is not None or norm != "linf"):
+    if snr is not None and (rings is not None or norm != NORM):
         raise UsageError(
             f"{option('snr')} goes without {option('rings')} and {option('norm')}: those of its "
             "file are taken"
@@ -264,11 +266,8 @@ class StandIns(Measurement[StandInReport]):
                 logs = scorer(np.stack([image for _, _, image in group]))
                 for number, (position, column, _) in enumerate(group):
                     log, target = logs[number : number + 1], subject.targets[[position]]
-                    if np.isnan(log).any():
-                        path, name = subject.classifier.artifact.path, subject.sample.ids[position]
-                        raise ArtifactError(
-                            f"{path}: returns NaN for image {name} ({self._describe(column)})"
-                        )
+                    where = f"{subject.sample.ids[position]} ({self._describe(column)})"
+                    refuse_nan(subject.classifier.artifact.path, where, log)
                     if column < 0:
                         clean = log
                         continue

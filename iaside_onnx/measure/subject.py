@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, IasideError, InvalidOption, ProviderError, UsageError, said
+from ..images.class_names import NO_NAMES
 from ..images.folders import PhotoFiles
 from ..images.sample import OWN_ANSWERS, Reading, Sample, draw_sample, leave_out_bad
 from ..inference.choosing import choose_runtime, runtime_clash, runtime_details
 from ..inference.classifier import Classifier, open_classifier
+from ..inference.map_meaning import Told
 from ..inference.plugin_loading import load_plugins
 from ..inference.providers import AUTO, automatic
 from ..inference.range_check import check_pixel_range
@@ -29,7 +31,6 @@ from ..listener import Listener
 from ..spelling import option
 from ..tasks import CLASSES, TASKS, TaskKind
 from .labelling import class_targets, settle_labels
-from .model_names import NO_NAMES
 from .own_outputs import OwnOutputs
 from .request import Request
 from .truths import settled_truths, with_thresholds, without_truths
@@ -273,25 +274,28 @@ def _with_sets(request: Request, kind: str | None) -> Request:
 
 
 def _kind_of(request: Request, *, labelled: bool) -> TaskKind | None:
-    """The kind of the model, where labels cannot be read; None where it cannot be told.
+    """The kind of the model, where labels cannot be read; None where images cannot be either.
 
     Raises
     ------
-    DataError
-        The model asks for labels of another form.
+    IasideError
+        The model asks for labels of another form; or it cannot be opened as it is asked for, so
+        that nothing is known of the labels.
     """
     reading = request.reading
     if request.model is None or reading.own_answers:
         return None
-    bare = replace(reading, labels=None, columns=None, own_answers=True)
-    quiet = replace(request, reading=bare, listener=Listener())
+    # Nothing that goes with labels, which are not looked at here.
+    bare = replace(reading, labels=None, columns=None, label_order=None, own_answers=True)
+    settings = request.settings
+    if settings.temperature == "auto":
+        settings = replace(settings, temperature=1.0)
+    quiet = replace(request, reading=bare, settings=settings, listener=Listener())
     try:
         sample, _ = open_sample(quiet, labelled=labelled)
-        classifier = open_model(quiet, sample, check_range=False)
-    except UsageError:
-        raise
     except IasideError:
         return None
+    classifier = open_model(quiet, sample, check_range=False, told=told_by(reading))
     if why := without_truths(classifier.kind, reading):
         raise DataError(why)
     return classifier.kind
@@ -328,11 +332,18 @@ def open_sample(request: Request, *, labelled: bool = True) -> tuple[Sample, dic
     return sample, {**_place(request.reading), "skip_bad": request.skip_bad, "skipped": skipped}
 
 
-def open_model(request: Request, sample: Sample, *, check_range: bool = True) -> Classifier:
+def told_by(reading: Reading) -> Told:
+    """What labels and names that are given say of a model's classes."""
+    return Told.by(reading.labels, reading.class_names)
+
+
+def open_model(
+    request: Request, sample: Sample, *, check_range: bool = True, told: Told | None = None
+) -> Classifier:
     """Open the model for a sample of images.
 
     With `check_range` the preprocessing is compared with the pixel values that the graph seems
-    made for.
+    made for. What is `told` of its classes follows from labels and names, where it is not given.
     """
     assert request.model is not None
     if clash := runtime_clash():
@@ -347,7 +358,10 @@ def open_model(request: Request, sample: Sample, *, check_range: bool = True) ->
             why = f"{runtime.provider} builds its engine for one number of passes; give one"
             raise InvalidOption("batch", "auto", why)
         runtime = replace(runtime, batch=request.batch)
-        return open_classifier(request.model, runtime, settings, sample, request.listener)
+        said_of_classes = told_by(request.reading) if told is None else told
+        return open_classifier(
+            request.model, runtime, settings, sample, request.listener, said_of_classes
+        )
 
     try:
         classifier = opened(request.provider)
@@ -396,6 +410,8 @@ def _place(reading: Reading) -> dict[str, Any]:
         "columns": reading.columns, "class_names": names, "label_order": reading.label_order,
     }  # fmt: skip
     table = None if reading.labels is None else shown(reading.labels)
+    if table == OWN_ANSWERS:  # a file of that name
+        table = f"./{table}"
     return {
         "source": shown(reading.images),
         "labels": OWN_ANSWERS if reading.own_answers else table,

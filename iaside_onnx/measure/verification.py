@@ -17,17 +17,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_number
+from ..checks import check_number, several
 from ..digest import data_digest
 from ..errors import IasideError, ReportError, UsageError, said
+from ..images.class_index import ClassIndex
+from ..images.class_names import NO_NAMES
 from ..images.sample import OWN_ANSWERS, Reading, Sample
 from ..inference.choosing import is_active
+from ..inference.class_head import digest_of_classes
 from ..inference.plugin_loading import load_plugins
 from ..inference.providers import asked, row_of
 from ..listener import Listener
+from ..mathematics.spacing import GIVEN
 from ..onnx_file.artifact import file_digest, is_ort_format, read_artifact
 from ..preprocessing.preprocess import PRESETS, load_preprocess, preprocess_from
 from ..preprocessing.recipe_keys import RECIPE_KEYS
+from ..results.banded import spacing_of
 from ..results.damage import DamageReport
 from ..results.heatmap import HeatmapReport
 from ..results.part import part_of
@@ -45,7 +50,6 @@ from .analysis import analyze
 from .attacked import NO_ATTACK
 from .damage import explain
 from .heatmap import measure_heatmap
-from .model_names import NO_NAMES
 from .robustness import measure_robustness
 from .robustness_columns import settings_of_answers, table_of, table_parts
 from .run import identity_of, model_of
@@ -82,6 +86,9 @@ def verify(
     images: str | Path | None = None,
     labels: str | Path | None = None,
     class_names: str | Path | None = None,
+    class_embeddings: str | Path | None = None,
+    fit_classes: str | Path | None = None,
+    set: str | Sequence[str] = (),
     redo: int = 0,
     seed: int = 0,
     signed: Check | None = None,
@@ -99,6 +106,10 @@ def verify(
         Whether they are the ones that the file names.
     labels, class_names : path, optional
         As for `analyze`.
+    class_embeddings, fit_classes : path, optional
+        Whether the classes of an image encoder are the ones that the file names.
+    set : str or sequence of str, optional
+        ``NAME=FILE.npy`` of inputs of the model that were set to a file, to make rows again.
     redo : int
         Rows of the table that are made again; needs `images`, and `model` where one made them.
     seed : int
@@ -130,6 +141,11 @@ def verify(
     checks = [*verification.checks, *([signed] if signed is not None else [])]
     if result is not None and model is not None:
         checks.append(_same_model(result, Path(model)))
+    classes = {"class_embeddings": class_embeddings, "fit_classes": fit_classes}
+    given = {name: value for name, value in classes.items() if value is not None}
+    checks += [
+        _same_classes(result, name, value) for name, value in given.items() if result is not None
+    ]
     if result is not None and images is not None:
         if result.settings.get("labels") == OWN_ANSWERS:
             if labels not in (None, OWN_ANSWERS):
@@ -141,7 +157,9 @@ def verify(
         task = str(result.settings.get("task", CLASSES))
         checks.append(_same_images(result, Reading.asked(images, **reading).of_task(task)))
         if redo and all(check.holds is not False for check in checks):
-            options = {**running, **reading}
+            options = {**running, **reading, **given}
+            if values := several("set", set):
+                options["set"] = values
             checks.append(_redone(result, model, images, redo, seed, options, listener))
     return replace(verification, checks=checks)
 
@@ -165,6 +183,16 @@ def _same_model(result: Any, path: Path) -> Check:
     return Check("model", same, f"{path} is {'the' if same else 'another'} model")
 
 
+def _same_classes(result: Any, name: str, given: str | Path) -> Check:
+    """Whether the classes of an encoder are those that were given."""
+    stored = result.settings.get(name)
+    if stored is None:
+        raise UsageError(f"{option(name)}: the file was made without")
+    same = digest_of_classes(name, given) == stored
+    which = "those of the file" if same else "others"
+    return Check("classes", same, f"the classes of {given} are {which}")
+
+
 def _same_images(result: Any, reading: Reading) -> Check:
     """Whether the images that the file names lie there, with the same labels and contents."""
     source = reading.open()
@@ -184,6 +212,9 @@ def _same_images(result: Any, reading: Reading) -> Check:
     stored = getattr(result, "labels", None)
     labels = sample.labels if stored is None else stored
     if data_digest(sample.ids, labels, sample.image_digests) == result.data["digest"]:
+        if stored is not None and _by_names(sample, stored, getattr(result, "class_names", None)):
+            text = f"all {len(sample)} are there, with the same contents, labelled by names"
+            return Check("images", True, text)
         return Check("images", False, "the images are the same, but their labels are not")
     digests = getattr(result, "image_digests", None)
     if digests is None:
@@ -191,6 +222,24 @@ def _same_images(result: Any, reading: Reading) -> Check:
     changed = np.flatnonzero((digests != sample.image_digests).any(axis=1))
     name = result.image_ids[int(changed[0])] if changed.size else "none"
     return Check("images", False, f"{changed.size} have other contents, the first is {name}")
+
+
+def _by_names(sample: Sample, labels: NDArray[np.int64], names: list[str] | None) -> bool:
+    """Whether labels are those of images whose classes have names, which the model numbers anew.
+
+    A name that the result does not have must have one number of its own.
+    """
+    own = sample.source.class_names
+    if own is None:
+        return False
+    pairs = list(zip(sample.labels.tolist(), labels.tolist(), strict=True))
+    numbers = dict(pairs)
+    if len({*pairs}) > len(numbers):
+        return False
+    places = ClassIndex(names or []).find([own[place] for place in numbers])
+    alone = len({*numbers.values()}) == len(numbers)
+    found = zip(numbers.values(), places, strict=True)
+    return all(number in meant if meant else alone for number, meant in found)
 
 
 def _redo_of(result: Any) -> _Redo:
@@ -368,7 +417,7 @@ def _redone(
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "again.h5"
         options = {
-            **redo.options, **_settings(result, Path(folder)), **running,
+            **redo.options, **_settings(result, Path(folder), running), **running,
             "provider": provider, "skip_bad": bool(result.data.get("skip_bad")),
         }  # fmt: skip
         recipe = options["preprocess"]
@@ -416,22 +465,32 @@ def _distance(old: NDArray[Any], new: NDArray[Any], scale: NDArray[Any]) -> floa
     return float(np.where(np.isnan(apart), np.inf, np.where(old == new, 0.0, apart)).max())
 
 
-def _settings(result: Any, folder: Path) -> dict[str, Any]:
-    """Settings of a result as its job takes them."""
+def _settings(result: Any, folder: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a result as its job takes them, beside those that are given.
+
+    Of files that determined the rows a result holds the digest alone, so these have to be given.
+    """
     settings = {**(result.settings.get("attack") or {}), **result.settings}
-    if {"class_embeddings", "fit_classes"} & settings.keys():
-        raise UsageError(
-            f"{_ASKED}: the file does not say where the embeddings of its classes lie; measure it "
-            "again and compare"
-        )
+    for name, what in (("class_embeddings", "FILE.npy"), ("fit_classes", "IMAGES")):
+        if name in settings and name not in given:
+            raise UsageError(
+                f"{_ASKED} needs {option(name, like=what)} as well, which the classes of this file "
+                "are from"
+            )
+        if name in settings:  # which are logits, whatever the model gives
+            settings.pop("output_kind", None)
     names = {each.name for each in fields(Settings)} - {"preprocess", "layout", "size"}
     if not isinstance(result, Report):
         names -= {"absence", "output_map"}
     if not isinstance(result, Report | DamageReport):
         names -= {"estimator", "passes", "separate_dc"}
+    if settings.get("spacing") != GIVEN:  # which the images or the number of bands give anew
+        names -= {"edges"}
     options = {name: settings[name] for name in sorted(names) if name in settings}
+    if "bands" in settings:
+        options["spacing"] = spacing_of(settings)
     if isinstance(settings.get("set"), dict):
-        options["set"] = tuple(f"{name}={value}" for name, value in settings["set"].items())
+        options["set"] = _set(settings["set"], given.pop("set", ()))
     if isinstance(options.get("threshold"), list):
         (folder / "thresholds.json").write_text(json.dumps(options["threshold"]))
         options["threshold"] = str(folder / "thresholds.json")
@@ -442,6 +501,19 @@ def _settings(result: Any, folder: Path) -> dict[str, Any]:
     if isinstance(settings.get("size"), list):
         options["size"] = tuple(settings["size"])
     return {**options, "preprocess": _preprocess(settings.get("preprocess"), folder)}
+
+
+def _set(stored: dict[str, Any], given: Sequence[str]) -> tuple[str, ...]:
+    """Values of the inputs that take no images: as given, else as the result has them."""
+    named = {each.partition("=")[0] for each in given}
+    for name, value in stored.items():
+        if str(value).startswith("sha256:") and name not in named:
+            raise UsageError(
+                f"{_ASKED} needs {option('set', like=f'{name}=FILE.npy')} as well, which this "
+                "file was made with"
+            )
+    kept = (f"{name}={value}" for name, value in stored.items() if name not in named)
+    return (*kept, *given)
 
 
 def _preprocess(recipe: Any, folder: Path) -> str | None:

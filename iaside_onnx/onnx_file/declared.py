@@ -11,8 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ArtifactError, UsageError, said
-from ..images.class_names import OpenOrderError, names_in, python_dict, without_places
+from ..errors import ArtifactError, DataError, UsageError, said
+from ..images.class_names import (
+    OpenOrderError,
+    mere_numbers,
+    names_in,
+    python_dict,
+    read_class_names,
+    without_places,
+)
 from ..preprocessing.hub_config import beside
 from ..preprocessing.preprocess import Preprocess, declared_preprocess, load_preprocess
 from ..preprocessing.recipe_keys import short_text
@@ -186,6 +193,30 @@ class Declared:
     def open_lists(self) -> list[tuple[str, str]]:
         """Keys of lists whose order is open, and why it is."""
         return [(key, why) for key, why in self._read_lists() if isinstance(why, str)]
+
+    def files_beside(self) -> list[Path]:
+        """Files beside the model that name its classes: of Azure, and of Hugging Face."""
+        folder = self.path.parent
+        above = [folder.parent] if folder.name == "onnx" else []
+        places = [folder / "labels.txt", *(at / "config.json" for at in (folder, *above))]
+        return [place for place in places if place.is_file()]
+
+    def class_counts(self) -> dict[int, str]:
+        """How many classes are named, and where: in the metadata, and in files beside the model.
+
+        Names that only count are left out of files beside: tools fill them in for any model.
+        """
+        found: dict[int, str] = {}
+        for key, names in self.class_lists():
+            found.setdefault(len(names), f"'{key}' in the file's metadata")
+        for file in self.files_beside():
+            try:
+                names = read_class_names(file)
+            except DataError:
+                continue
+            if not mere_numbers(names):
+                found.setdefault(len(names), f"{file.name} beside the model")
+        return found
 
     def speaks_of_classes(self) -> bool:
         """Whether something is declared that only a model of classes has."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from .graph import TRANSPARENT, constants, producers, tensor_values
+from .graph import TRANSPARENT, attribute, constants, producers, tensor_values
 
 # Nodes whose result is an answer, or its rank, and no longer a score for each class.
 _DECISIONS = {
@@ -22,6 +22,15 @@ _DECISIONS = {
 # NonMaxSuppression, those of other makers such as EfficientNMS_TRT and DetectionOutput, and what
 # keeps rows by a condition.
 _SUPPRESSION = re.compile(r"nms|non_?max|detection|^compress$", re.IGNORECASE)
+# Nodes that take numbers along an axis for scores of classes, with the axis where none is given.
+_CHOICES = {
+    "Softmax": -1, "LogSoftmax": -1, "QLinearSoftmax": -1, "Hardmax": -1, "ArgMax": 0,
+    "Sigmoid": -1, "QLinearSigmoid": -1,
+}  # fmt: skip
+# Nodes that hand numbers on without exchanging axes.
+_AS_THEY_ARE = {
+    "Identity", "Cast", "Dropout", "QuantizeLinear", "DequantizeLinear", "Resize", "Upsample",
+}  # fmt: skip
 _ZIPMAP = "dictionaries of scores"
 
 
@@ -146,6 +155,40 @@ def _rescaled(node: Any, stored: dict[str, Any]) -> str | None:
     return others[0] if len(others) == 1 else None
 
 
+def choices_of(graph: onnx.GraphProto, name: str, rank: int) -> set[tuple[str, int]]:
+    """Nodes that take a tensor of so many axes for scores of classes: operator, axis of classes.
+
+    They may be anywhere in the graph, behind nodes that leave the axes as they are or exchange
+    them.
+    """
+    readers: dict[str, list[Any]] = {}
+    for node in graph.node:
+        for read in node.input[:1]:
+            readers.setdefault(read, []).append(node)
+    found: set[tuple[str, int]] = set()
+    ends, seen = [(name, tuple(range(rank)))], {name}
+    while ends:
+        tensor, axes = ends.pop()
+        for node in readers.get(tensor, ()):
+            if node.op_type in _CHOICES:
+                place = attribute(node, "axis", _CHOICES[node.op_type])
+                if -rank <= place < rank:
+                    found.add((node.op_type, axes[place]))
+                continue
+            after = axes
+            if node.op_type == "Transpose":
+                order = next((tuple(e.ints) for e in node.attribute if e.name == "perm"), ())
+                if sorted(order) != list(range(rank)):
+                    continue
+                after = tuple(axes[place] for place in order)
+            elif node.op_type not in _AS_THEY_ARE:
+                continue
+            new = [output for output in node.output if output and output not in seen]
+            seen.update(new)
+            ends += [(output, after) for output in new]
+    return found
+
+
 def computed(graph: onnx.GraphProto, name: str) -> bool:
     """Whether a tensor of this name is computed by a node of the graph."""
     return name in producers(graph)
@@ -162,11 +205,11 @@ def class_labels(graph: onnx.GraphProto) -> list[str]:
     Numbers that count the columns from 0 are no names.
     """
     for node in reversed(graph.node):
-        for attribute in node.attribute:
-            if attribute.name == "classlabels_strings" and attribute.strings:
-                return [text.decode("utf-8", "replace") for text in attribute.strings]
-            if attribute.name in ("classlabels_int64s", "classlabels_ints") and attribute.ints:
-                numbers = list(attribute.ints)
+        for each in node.attribute:
+            if each.name == "classlabels_strings" and each.strings:
+                return [text.decode("utf-8", "replace") for text in each.strings]
+            if each.name in ("classlabels_int64s", "classlabels_ints") and each.ints:
+                numbers = list(each.ints)
                 return [] if numbers == list(range(len(numbers))) else [str(n) for n in numbers]
     return []
 

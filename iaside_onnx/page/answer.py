@@ -44,7 +44,7 @@ def answer(audit: Audit, commands: Mapping[str, list[str]] | None = None) -> dic
         "next": [*map(unbroken, audit.next)],
         "rule": unbroken(found.text),
         "facts": _facts(audit),
-        "gate_now": unbroken(audit.gate_now),
+        "gate_now": unbroken(audit.gate.now),
         "judged": "gate" in typed,
         "goes_on": "audit" in typed,
         "of_folder": commands is None,

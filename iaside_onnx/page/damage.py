@@ -105,10 +105,11 @@ def _said(name: str, report: DamageReport) -> str:
 def _numbers(report: DamageReport) -> list[str]:
     """Clean, perturbed and lost, each with its interval."""
     digits = digits_of(report)
-    return [
+    clean, *others = (
         f"{signed(each.value, digits)} [{signed(each.low, digits)}, {signed(each.high, digits)}]"
         for each in (report.clean, report.perturbed, report.damage)
-    ]
+    )
+    return [signed(report.clean.value, digits) if report.clean_is_settled else clean, *others]
 
 
 def _names(reports: Sequence[DamageReport]) -> list[str]:

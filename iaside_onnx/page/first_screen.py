@@ -62,10 +62,9 @@ def _damages_of(facts: Facts, report: Report) -> list[DamageReport]:
 
 def _commands(audit: Audit) -> dict[str, list[str]]:
     """How to hold another model against this one, and this one to a bound."""
-    kind, most = audit.threshold
     found = {"compare": ["iaside", "compare", _REPORT, "NEW.h5"]}
     if audit.verdicts.reason is None:
-        found["gate"] = ["iaside", "gate", _MEASURED, "--max-error", f"{kind}={most:g}"]
+        found["gate"] = ["iaside", "gate", _MEASURED, *audit.gate.words]
     return found
 
 
@@ -115,7 +114,7 @@ def _single(report: DamageReport) -> str:
     """What one perturbation left of the right answers."""
     name = perturbation_name(report.settings["perturbation"])
     text = f"{model_name(report)} under {name}"
-    if report.value == "log-prob":
+    if not report.in_points:
         return f"{text}, n = {len(report.labels)}: see its damage below"
     kept = "the same" if report.value == "same-answer" else "right"
     clean, perturbed = (

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..comparisons.contrast import RANKED
 from ..comparisons.measured import Differences, paired
+from ..comparisons.ranking_words import order_words, ranked_together
 from ..comparisons.verdict import p_text
 from ..errors import IasideError, UsageError, said
 from ..mathematics.kept import LEAST_IMAGES, resampled_share
@@ -26,6 +28,7 @@ from ..results.group_verdict import (
 )
 from ..results.robustness import RobustnessReport
 from ..spelling import on_command_line
+from ..views.ranking_table import about, table_cells
 from ..views.text import percent, words
 from .charts import Chart, Values, Words, dot_rows
 
@@ -62,7 +65,7 @@ def points(value: float, low: float, high: float, *, signed: bool = False) -> st
 def right_answers_of(
     labels: Sequence[str], measured: Mapping[int, RobustnessReport]
 ) -> dict[str, Any] | None:
-    """Right answers of each measured model, and how the others differ from the first of them."""
+    """Right answers of each measured model, and how two of them differ or how more are ranked."""
     if not measured:
         return None
     first = next(iter(measured.values()))
@@ -87,7 +90,8 @@ def right_answers_of(
             for at in sorted(measured, key=lambda at: -right_under_all(measured[at]))
         ],
         "answers": _answers(labels, found) if len(measured) > 1 else [],
-        "pairs": _pairs(labels, measured),
+        "pairs": _pairs(labels, measured) if len(measured) < RANKED else [],
+        "ranked": _ranked(labels, measured) if len(measured) >= RANKED else None,
     }
 
 
@@ -158,8 +162,26 @@ def _row(report: RobustnessReport, found: Verdicts | None, kinds: Sequence[str])
     }
 
 
+def _ranked(labels: Sequence[str], measured: Mapping[int, RobustnessReport]) -> dict[str, Any]:
+    """Which of several models comes first under all corruptions, and the table that says so."""
+    names, reports = [labels[at] for at in measured], list(measured.values())
+    found = ranked_together(reports, names, "corrupted")
+    if isinstance(found, str):
+        return {"sentences": [found], "about": None}
+    beside = [each for each in found.measures if each not in ("corrupted", "kept", "mpe")]
+    headings, cells = table_cells(found, beside)
+    under = f", mean of {_levels(reports[0].severities)},"
+    return {
+        "sentences": order_words(found, under),
+        "about": about(found),
+        "rule": found.rule,
+        "headings": headings,
+        "rows": cells,
+    }
+
+
 def _pairs(labels: Sequence[str], measured: Mapping[int, RobustnessReport]) -> list[dict[str, Any]]:
-    """Each model after the first against the first, image by image."""
+    """The second model against the first, image by image."""
     (base, first), *others = measured.items()
     pairs = []
     for number, report in others:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
+
+import numpy as np
 
 from ..mathematics.proportion import wilson
 from ..mathematics.shapley import coalition_curves
-from ..results.class_rows import shown_estimate
+from ..results.class_rows import by_score, shown_estimate
 from ..results.finding import reservations
 from ..results.report import ONLY_EXACT, Report
 from ..results.robustness import RobustnessReport
@@ -67,12 +70,31 @@ def _text(value: Any) -> str:
 
 
 def _classes(report: Report) -> list[dict[str, Any]]:
-    """Rows of the class table, the class that leans most on high frequencies first."""
+    """Rows of the class table, the class that leans most on high frequencies first.
+
+    Classes without a finding come last, and show neither shares nor score.
+    """
     if not report.of_classes:
         return []
-    rows = [{**row, "shown": shown_estimate(row)} for row in report.per_class()]
-    most = max(max(row["shown"]["sid"]) for row in rows)
-    for row in rows:
-        shares = row["shown"]["sid"]
-        row["cells"] = [(number(share), shade(share, most)) for share in shares]
-    return sorted(rows, key=lambda row: (row["shown"]["srs_signed"], row["class"]))
+    gains, every = report.class_gains, report.per_class()
+    shares = np.where(gains.nothing[:, None], np.nan, report.class_profiles.best.sid)
+    most = float(np.nanmax(shares, initial=0.0)) or 1.0
+    rows = []
+    for place in by_score(report).tolist():
+        row, nothing = every[place], bool(gains.nothing[place])
+        score, own = shown_estimate(row)["srs_signed"], row["srs_signed"]
+        rows.append(
+            {
+                **row,
+                "nothing": nothing,
+                "open": bool(gains.open[place]),
+                "most": 0.0 if nothing else float(shares[place].max()),
+                "score": number(math.nan if nothing else score, signed=True),
+                "own_score": number(math.nan if nothing else own, signed=True),
+                "cells": [
+                    (number(share), "" if nothing else shade(share, most))
+                    for share in shares[place].tolist()
+                ],
+            }
+        )
+    return rows

@@ -19,8 +19,10 @@ from ..comparisons.comparable import side_by_side
 from ..comparisons.contrast import contrasts
 from ..errors import UsageError
 from ..mathematics.absence import scheme_of
+from ..mathematics.spacing import LINEAR
 from ..results.audit import PAGE, Audit
-from ..results.class_rows import class_notes
+from ..results.banded import kind_said, spacing_of, wave_spans
+from ..results.class_rows import class_notes, finding_notes
 from ..results.content import as_text
 from ..results.damage import DamageReport
 from ..results.finding import NOT_A_FINDING
@@ -284,6 +286,8 @@ def _overview(facts: Facts) -> dict[str, Any]:
         "class_words": first.class_words,
         "of_classes": first.of_classes,
         "band_names": first.band_names,
+        "band_kind": kind_said(first.settings),
+        "waves": [] if spacing_of(first.settings) == LINEAR else wave_spans(first.settings),
         # Settings that keep the reports from being compared, with their values.
         "disagreements": [
             f"{key.replace('_', ' ')}: {', '.join(sorted(map(str, values)))}"
@@ -316,7 +320,7 @@ def _class_by_class(facts: Facts) -> dict[str, Any] | None:
     if not all(report.of_classes for report in facts.reports):
         return None
     several, models = len(facts.reports) > 1, facts.models
-    largest = max(max(row["shown"]["sid"]) for model in models for row in model["classes"])
+    largest = max(row["most"] for model in models for row in model["classes"]) or 1.0
     few = sum(row["n"] < FEW_IMAGES for model in models for row in model["classes"])
     known: dict[int, str] = {}
     for report in facts.reports:
@@ -329,10 +333,12 @@ def _class_by_class(facts: Facts) -> dict[str, Any] | None:
         "few_images": FEW_IMAGES,
         # Whether hiding the classes with few images would leave some and hide some.
         "few_can_hide": bool(0 < few < sum(len(model["classes"]) for model in models)),
+        "some_open": any(row["open"] for model in models for row in model["classes"]),
+        "some_nothing": any(row["nothing"] for model in models for row in model["classes"]),
         "class_notes": [
             f"{label}: {note}." if several else _sentence(note)
             for report, label in zip(facts.reports, facts.labels, strict=True)
-            for note in class_notes(report.class_profiles, FEW_IMAGES)
+            for note in [*finding_notes(report), *class_notes(report.class_profiles, FEW_IMAGES)]
         ],
     }
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..comparisons.ranking import RankedModel, Ranking
+from ..comparisons.ranking_words import comes_first
 from ..plurals import counted
 from ..views.ranking_table import (
     about,
     cell,
-    comes_first,
     notes_of,
     table_cells,
 )

@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from ..defaults import BETA
 from ..errors import UsageError
 from ..mathematics.coalitions import default_estimator
+from ..mathematics.spacing import GIVEN
 from ..preprocessing.preprocess import PRESETS, preprocess_from
 from ..preprocessing.recipe_keys import RECIPE_KEYS
+from ..results.banded import spacing_of
 from ..results.part import part_of
 from ..results.report import Report
 from ..settings import Settings
@@ -21,12 +24,12 @@ _RECIPE_FILE = "recipe.toml"
 # Options of how model and images are read, and of the game with its view.
 _READ = ("input", "layout", "label_offset", "task", "logit_scale", "ignore")
 _GAME = (
-    "bands", "norm", "absence", "samples", "sampling", "seed", "output_map", "passes", "value",
-    "beta", "confidence",
+    "bands", "norm", "spacing", "absence", "samples", "sampling", "seed", "output_map", "passes",
+    "value", "beta", "confidence",
 )  # fmt: skip
 _DEFAULTS = {
     **{each.name: each.default for each in fields(Settings)},
-    "beta": 0.75,
+    "beta": BETA,
     "confidence": 0.95,
 }
 _DATA = ("labels", "columns", "class_names", "label_order", "image_column", "label_column")
@@ -59,12 +62,15 @@ def repetition(report: Report, target: str = "report.h5") -> Repetition:
         **read,
         **{
             name: value
-            for name, value in _settled(settings, _GAME).items()
+            for name, value in _settled(
+                {**settings, "spacing": spacing_of(settings)}, _GAME
+            ).items()
             if value != str(usual[name])
         },
         "estimator": None if estimator == default_estimator(report.players) else estimator,
         **_settled(report.run, ["target_stderr"]),
         "separate_dc": bool(settings.get("separate_dc")) or None,
+        "edges": settings["edges"] if settings.get("spacing") == GIVEN else None,
         "shard": whole.part.option if whole and len(whole.part.numbers) == 1 else None,
     }
     return Repetition(_command("analyze", report, asked), recipe)
@@ -95,6 +101,8 @@ def _reading(report: Report) -> tuple[dict[str, Any], list[str]]:
     settings, data = report.settings, report.data
     choice, recipe = _preprocess(settings.get("preprocess"), settings.get("size"))
     size, kind = settings.get("size"), settings.get("output_kind")
+    # Classes that are given for embeddings are logits, whatever the model gives.
+    classed = bool({"class_embeddings", "fit_classes"} & settings.keys())
     temperature, threshold = settings.get("temperature"), settings.get("threshold")
     files = {
         name: "FILE.npy" if str(value).startswith("sha256:") else value
@@ -112,7 +120,7 @@ def _reading(report: Report) -> tuple[dict[str, Any], list[str]]:
         "temperature": None if temperature == _DEFAULTS["temperature"] else temperature,
         "preprocess": choice,
         "size": size if isinstance(size, list) and len(size) == 2 else None,
-        "output_kind": kind if kind in ("logits", "probabilities") else None,
+        "output_kind": kind if kind in ("logits", "probabilities") and not classed else None,
         "set": [f"{name}={value}" for name, value in files.items()],
         "allow_random": bool(settings.get("allow_random")) or None,
         "provider": str(settings.get("execution") or report.provider),

@@ -41,13 +41,13 @@ from .group_verdict import (
     SEVERITIES,
     Verdicts,
     kinds_words,
-    percent,
     verdicts,
 )
 from .report import Report
 from .result import ModelResult
-from .robustness import OWN, RobustnessReport, resampled_errors
+from .robustness import OWN, RobustnessReport
 from .shown import Shown
+from .suggested_gate import SuggestedGate, suggested_gate
 
 ROBUSTNESS, ANALYSIS, DAMAGE = "robustness.h5", "analysis.h5", "damage"
 ABOUT, SUMMARY, PAGE = "audit.json", "summary.json", "index.html"
@@ -252,31 +252,12 @@ class Audit(Shown):
             return ["iaside", "audit", "NEWMODEL", "IMAGES", "-o", beside]
         if name == "compare":
             return ["iaside", "compare", folder, folder_word(_beside(self.folder))]
-        kind, most = self.threshold
-        return ["iaside", "gate", folder, "--max-error", f"{kind}={most:g}"]
+        return ["iaside", "gate", folder, *self.gate.words]
 
     @property
-    def threshold(self) -> tuple[str, float]:
-        """The group with the most errors, and the error at which `keep` of its accuracy is left."""
-        found = self.verdicts
-        worst = min(found.groups.values(), key=lambda group: group.right)
-        kept = found.guess + found.keep * (found.clean.right - found.guess)
-        return worst.kind, math.ceil(100 * (1 - kept) - 1e-9) / 100
-
-    @property
-    def gate_now(self) -> str:
-        """What the command "gate" says of this audit, and where its threshold comes from."""
-        kind, most = self.threshold
-        report, keep = self.robustness, percent(self.verdicts.keep)
-        chosen = [report.settings["kinds"][name] == kind for name in report.perturbations]
-        error = resampled_errors(report.lost_shares[:, chosen].mean(axis=(1, 2))[:, None], report)[
-            0
-        ]
-        fails = "fails" if float(error.high) > most else "passes"
-        return (
-            f"({fails} today: {report.error_name} {error.value:.2f}, upper end {error.high:.2f}; "
-            f"at {most:g} it keeps {keep})"
-        )
+    def gate(self) -> SuggestedGate:
+        """The bound that the command "gate" holds the model to."""
+        return suggested_gate(self.robustness, self.verdicts)
 
     def summary(self) -> dict[str, Any]:
         """The answer as plain JSON values: the content of ``summary.json``."""

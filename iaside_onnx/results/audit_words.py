@@ -5,12 +5,13 @@ Each sentence follows from reports alone; where nothing is known, it says so.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..plurals import counted, plural
+from ..plurals import counted, listed, plural
 from .damage_words import perturbation_name
 from .finding import no_finding
 from .group_verdict import (
@@ -21,7 +22,6 @@ from .group_verdict import (
     GroupVerdict,
     Verdicts,
     kinds_words,
-    listed,
 )
 from .report import Report
 from .robustness import RobustnessReport
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 # Half of the interval of right answers, in points, at which an audit is sure enough to stop.
 NARROW = 5
 _MOST_REASONS = 3
+# Of a corruption.
+_SEVERITIES = 5
+_THROUGH = re.compile(r"in through bands? [^.;]+")
 
 
 def why_words(
@@ -49,13 +52,35 @@ def why_words(
     `goes_on` says that the audit can be gone on with to measure it.
     """
     hurt = [group for group in worst_first(found) if group.verdict != ROBUST]
-    named = [damage_words(damages[group.kind][0]) for group in hurt if damages.get(group.kind)]
-    if named:
-        return [*named[:_MOST_REASONS], *_of_fewer(found, hurt, damages)]
+    worst = [damages[group.kind][0] for group in hurt if damages.get(group.kind)][:_MOST_REASONS]
+    if worst:
+        return [*_explained(worst), *_of_fewer(found, hurt, damages)]
     if found.groups and not hurt:
         return [evidence_words(analysis)] if analysis is not None else ["Nothing to explain."]
     rest = [] if analysis is None else [evidence_words(analysis)]
     return [f"Not measured yet{'; --resume goes on' * goes_on}.", *rest]
+
+
+def _explained(damages: Sequence[DamageReport]) -> list[str]:
+    """A sentence each; what a severity and a band are is said where they first stand."""
+    sentences = []
+    severity = bands = False
+    for report in damages:
+        text, level = damage_words(report), report.settings["perturbation"].get("severity")
+        name, colon, rest = text.partition(": ")
+        if not severity and level is not None and name.endswith(f" {level}"):
+            severity = True
+            name = f"{name.removesuffix(f' {level}')}, severity {level} of {_SEVERITIES}"
+            text = f"{name}{colon}{rest}"
+        if not bands and (found := _THROUGH.search(text)):
+            bands = True
+            last = report.band_names[-1]
+            text = (
+                f"{text[: found.end()]} (of bands 0 to {last}, low to high frequency)"
+                + (text[found.end() :])
+            )
+        sentences.append(text)
+    return sentences
 
 
 def _of_fewer(

@@ -9,12 +9,16 @@ from numpy.typing import NDArray
 
 from ..mathematics.profiles import LEAST_CLASSES, LEAST_FREEDOM, ClassProfiles, Estimate
 from ..mathematics.proportion import wilson
+from ..plurals import counted
 from .value_table import ValueTable
+
+# Classes that a note names; the others it counts.
+_MOST_NAMED = 3
 
 
 def class_rows(report: ValueTable) -> list[dict[str, Any]]:
     """One row of plain JSON values a class; the keys are those of `Report.per_class`."""
-    profiles = report.class_profiles
+    profiles, gains = report.class_profiles, report.class_gains
     where = np.searchsorted(profiles.labels, report.labels)
     right = np.bincount(where, report.predicted == report.labels, len(profiles.labels))
     ends = wilson(right, profiles.images, report.confidence)
@@ -28,6 +32,8 @@ def class_rows(report: ValueTable) -> list[dict[str, Any]]:
                 "name": report.class_name(label),
                 "n": int(profiles.images[row]),
                 "few": bool(profiles.few[row]),
+                "gain": float(gains.gain[row]),
+                "no_finding": gains.reason(row),
                 "accuracy": float(right[row] / profiles.images[row]) if known else None,
                 "accuracy_low": float(ends[0][row]) if known else None,
                 "accuracy_high": float(ends[1][row]) if known else None,
@@ -67,6 +73,50 @@ def shown_estimate(row: dict[str, Any]) -> dict[str, Any]:
     `row` is one of `class_rows`.
     """
     return row["shrunk"] or row
+
+
+def by_score(report: ValueTable, *, highest: bool = False) -> NDArray[np.intp]:
+    """Places of the classes in their profiles, by the signed score that views show.
+
+    Classes of which nothing may be read come last, either way; after those of which that is open.
+    """
+    signed = np.nan_to_num(report.class_profiles.best.signed, nan=-np.inf if highest else np.inf)
+    places = np.lexsort([-signed if highest else signed, report.class_gains.order])
+    return np.asarray(places)
+
+
+def finding_notes(report: ValueTable) -> list[str]:
+    """Of which classes nothing may be read, and of which it is open whether something may."""
+    gains = report.class_gains
+    notes = []
+    if gains.nothing.any():
+        which = np.flatnonzero(gains.nothing)
+        named = [
+            f"{report.class_name(int(gains.labels[row]))} (v(none) {gains.empty[row]:.2f}, v(all) "
+            f"{gains.grand[row]:.2f})"
+            for row in which[:_MOST_NAMED]
+        ]
+        notes.append(
+            f"no finding, nothing to share out between the bands, for {_of_all(gains.nothing)}: "
+            + _listed(named, len(which))
+        )
+    if gains.open.any():
+        which = np.flatnonzero(gains.open)
+        named = [report.class_name(int(gains.labels[row])) for row in which[:_MOST_NAMED]]
+        notes.append(
+            "? too few images to tell whether there is enough to share out between the bands, in "
+            f"{_of_all(gains.open)}: {_listed(named, len(which))}"
+        )
+    return notes
+
+
+def _of_all(chosen: NDArray[np.bool_]) -> str:
+    return f"{int(chosen.sum())} of {counted(len(chosen), 'class', 'classes')}"
+
+
+def _listed(named: list[str], count: int) -> str:
+    more = count - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
 
 
 def class_notes(profiles: ClassProfiles, few_images: int) -> list[str]:

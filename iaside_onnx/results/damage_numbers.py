@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidOption, UsageError
 from ..mathematics.band_sums import Run, largest_run, mean_ends
-from ..mathematics.bands import band_names, check_bands
+from ..mathematics.bands import band_names
 from ..mathematics.damage import MOST_SPLIT, are_split, owen_values, whole_bands
 from ..mathematics.estimators import image_values
 from ..mathematics.proportion import wilson
@@ -21,6 +21,7 @@ from ..spelling import option
 from ..storage import value_rules as rules
 from ..storage.schema import BOOLEAN, IMAGE, ROUNDING, Field, Schema
 from ..tasks import VALUED
+from .banded import check_partition
 from .coalition_table import OF_IMAGES, check_columns, check_counts, name_of_class, players_of
 from .result import ModelResult
 from .spread import Spread
@@ -63,7 +64,7 @@ def is_perturbation(value: Any) -> bool:
 
 SCHEMA = Schema(
     format="iaside-damage",
-    versions=(1, 2),
+    versions=(1, 2, 3),
     header={name: rules.OF_ALL[name] for name in (
         "provider", "iaside_version", "created", "settings", "model", "data", "run",
     )},
@@ -88,10 +89,10 @@ SCHEMA = Schema(
         Field("log_prob", (IMAGE, "coalition"), "float32",
               "log-probability of the true class with the coalition's bands clean, the others "
               "perturbed", "game/log_prob", high=0, slack=ROUNDING, finite=False, versions=(1,),
-              optional=True, by_rows=True),
+              allowed=(3,), optional=True, by_rows=True),
         Field("worth", (IMAGE, "coalition"), "float32",
               "what that image is worth, of other tasks than classes", "game/value", versions=(2,),
-              optional=True, by_rows=True),
+              allowed=(3,), optional=True, by_rows=True),
         Field("right", (IMAGE, "coalition"), BOOLEAN,
               "true where the answer to that image is the true class", "game/right", optional=True),
         Field("answers", (IMAGE, "coalition"), "int32", "class given to that image",
@@ -142,6 +143,7 @@ class DamageNumbers(ModelResult):
     """
 
     SCHEMA: ClassVar[Schema] = SCHEMA
+    OF_TASKS: ClassVar[int | None] = 2
 
     log_prob: NDArray[np.float32] | None = None
     worth: NDArray[np.float32] | None = None
@@ -297,9 +299,15 @@ class DamageNumbers(ModelResult):
     def clean(self) -> Spread:
         """v(all), of the clean images, shape (); in the report's unit.
 
-        The interval of a share of right answers is Wilson's.
+        The interval of a share of right answers is Wilson's; what is so by definition has none.
         """
-        return self._end(-1)
+        spread = self._end(-1)
+        return Spread(*[spread.value] * 3) if self.clean_is_settled else spread
+
+    @property
+    def clean_is_settled(self) -> bool:
+        """See `ModelResult`; so it is of own answers that are counted as such, too."""
+        return super().clean_is_settled or (self.in_points and self.of_own_answers)
 
     @property
     def perturbed(self) -> Spread:
@@ -482,9 +490,7 @@ class DamageNumbers(ModelResult):
                 channels in (1, 3) and height * width <= _MOST_PIXELS,
                 f"an example image of shape {self.example.shape} is none",
             )
-        bands, norm, dc = (self.settings[name] for name in ("bands", "norm", "separate_dc"))
-        for height, width in filter(None, sizes):
-            check_bands(height, width, bands, norm, separate_dc=dc)
+        check_partition(self.settings, sizes)
 
 
 def held_values(*, rightness: bool, own: bool, answered: bool = False) -> list[str]:

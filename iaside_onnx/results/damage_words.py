@@ -20,9 +20,9 @@ _WORST = 10
 # Of the damage: the least interaction of which anything is said.
 _MATTERS = 0.05
 RULE = (
-    f"the bands named are the fewest neighbouring ones that hold at least {MOST_OF_IT:.0%} of the "
-    "damage, at most half of all; the interval is that of their sum and counts that they were "
-    "chosen on the same images"
+    f"the bands named are the fewest neighbouring ones that hold at least {100 * MOST_OF_IT:.0f} % "
+    "of the damage, at most half of all; the interval is that of their sum and counts that they "
+    "were chosen on the same images"
 )
 
 
@@ -82,7 +82,7 @@ def sentence(report: DamageNumbers) -> str:
     if run is None:
         half = max(1, len(names) // 2)
         holds = "band holds" if half == 1 else f"{half} neighbouring bands hold"
-        return f"{whole}, spread over the bands: no {holds} {MOST_OF_IT:.0%} of it."
+        return f"{whole}, spread over the bands: no {holds} {100 * MOST_OF_IT:.0f} % of it."
     if report.named is None:
         return f"{whole}: through which bands cannot be told on {images} images."
     ends = f"[{run.low:.{digits}f}, {run.high:.{digits}f}]"

@@ -17,8 +17,10 @@ import numpy as np
 from ..checks import check_kind
 from ..errors import ReportError
 from ..mathematics.proportion import normal_quantile, student_quantile
-from ..plurals import counted, plural
+from ..mathematics.spacing import LINEAR
+from ..plurals import counted, listed, plural
 from ..setting_roles import FED, settings_apart
+from .banded import names_with_waves, spacing_of
 from .part import part_note
 from .precondition import enough_in_words, speaks_of_accuracy
 from .robustness import RobustnessReport
@@ -155,17 +157,19 @@ def _evidence(report: ValueTable) -> str:
         if images < FEW_IMAGES
         else ""
     )
+    # Equal widths make the weights of bands weights of frequencies.
+    parts = "frequencies" if spacing_of(report.settings) == LINEAR else "bands"
     low, high = _widened(score, interval, images, report.confidence)
     if margins[0] <= low and high <= margins[1]:
         return (
-            f"{on} neither low nor high frequencies carry more of the {evidence}: the signed "
+            f"{on} neither low nor high {parts} carry more of the {evidence}: the signed "
             f"score, {number}, lies within {MARGIN:.0%} of its attainable range on either side "
             f"of 0 ({margins[0]:+.3f} to {margins[1]:+.3f}){few}."
         )
     if low <= 0.0 <= high:
         more = enough_in_words(images, *distance_to_decide(score, interval, margins))
         return (
-            f"Whether low or high frequencies carry more of the {evidence} cannot be told from "
+            f"Whether low or high {parts} carry more of the {evidence} cannot be told from "
             f"{images} images: the signed score is {number}{few}; {more}."
         )
     side, end = ("lowest", ends[1]) if score > 0 else ("highest", ends[0])
@@ -192,7 +196,8 @@ def _bands(report: ValueTable) -> str:
     order = np.argsort(-sid, kind="stable")
     count = 1 + int(np.searchsorted(np.cumsum(sid[order]), 0.5 - 1e-9))
     named = sorted(order[: min(count, _MOST_BANDS)].tolist())
-    bands = [names[band] for band in named]
+    bands = names_with_waves(report.settings, names)
+    bands = [bands[band] for band in named]
     shares = [
         f"{sid[band]:.3f} [{ends.sid_low[band]:.3f}, {ends.sid_high[band]:.3f}]" for band in named
     ]
@@ -200,13 +205,9 @@ def _bands(report: ValueTable) -> str:
         bands.append(f"{count - _MOST_BANDS} more")
         shares.append(f"together {float(sid[order[_MOST_BANDS:count]].sum()):.3f}")
     return (
-        f"{plural(len(bands), 'band')} {_listed(bands)} of {len(sid)}, counted from the "
-        f"lowest frequency: {_listed(shares)} of the importance"
+        f"{plural(len(bands), 'band')} {listed(bands)} of {len(sid)}, counted from the "
+        f"lowest frequency: {listed(shares)} of the importance"
     )
-
-
-def _listed(parts: list[str]) -> str:
-    return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
 
 
 def measured_values(robustness: RobustnessReport) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from ..mathematics.kept import (
     strict_confidence,
 )
 from ..mathematics.proportion import wilson
+from ..plurals import listed
 from ..tasks import CLASSES, TASKS, TaskKind
 from .robustness import OWN, RobustnessReport
 from .spread import Spread
@@ -508,12 +509,6 @@ def _since(high: NDArray[np.float64], value: NDArray[np.float64], keep: float) -
 
 def _place(kind: str) -> tuple[int, str]:
     return (GROUPS.index(kind) if kind in GROUPS else len(GROUPS), kind)
-
-
-def listed(names: Iterable[str]) -> str:
-    """Names as a list in a sentence."""
-    every = list(names)
-    return " and ".join(filter(None, [", ".join(every[:-1]), *every[-1:]]))
 
 
 def kinds_words(kinds: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -9,14 +10,17 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import check_kind
+from ..checks import check_choice, check_kind
 from ..errors import UsageError
-from ..mathematics.bands import MOST_BANDS, band_names
+from ..mathematics.bands import MOST_BANDS, band_names, check_edges
 from ..mathematics.fourier_basis import FrequencyGrid
 from ..mathematics.score import resampled_means
+from ..mathematics.spacing import LINEAR, OCTAVE, SPACINGS, check_asked, octave_edges
 from ..setting_roles import HEATMAP_FIT, settings_apart
+from ..spelling import option
 from ..storage import value_rules as rules
 from ..storage.schema import IMAGE, ROUNDING, TRUTH, Field, Schema
+from .banded import OF_SPACING, check_partition, edges_summary, partition_of, spacing_of
 from .finding import no_finding
 from .report import Report
 from .result import CHANGE, DIGESTS, IDS, LABELS, PREDICTED, ModelResult
@@ -28,9 +32,11 @@ _RESAMPLES = 1000
 _MOST_SIDE = 1 << 12  # of images; all their frequencies are laid out to know the bands
 # The version of tasks that give no single class.
 _OF_TASKS = 3
+# And that of bands that are not of equal width.
+_SPACED = 4
 SCHEMA = Schema(
     format="iaside-heatmap",
-    versions=(1, 2, _OF_TASKS),
+    versions=(1, 2, _OF_TASKS, _SPACED),
     header=rules.OF_ALL,
     inside={
         "settings": {
@@ -56,7 +62,8 @@ SCHEMA = Schema(
         Field("wrong", (IMAGE, "wave"), TRUTH, "1 where the answer under the wave is wrong"),
         Field("share", (IMAGE, "wave"), "float32",
               "of other tasks, the share of the answer under the wave that is right",
-              low=0, high=1, slack=ROUNDING, versions=(_OF_TASKS,), optional=True),
+              low=0, high=1, slack=ROUNDING, versions=(_OF_TASKS,), allowed=(_SPACED,),
+              optional=True),
         replace(CHANGE, dims=(IMAGE, "wave")),
         DIGESTS,
     ),
@@ -104,6 +111,7 @@ class HeatmapReport(ModelResult):
 
     SCHEMA: ClassVar[Schema] = SCHEMA
     OF_OWN_ANSWERS: ClassVar[int] = 2
+    OF_TASKS: ClassVar[int | None] = _OF_TASKS
 
     wrong: NDArray[np.bool_]
     change: NDArray[np.float32]
@@ -115,20 +123,48 @@ class HeatmapReport(ModelResult):
         bands: int | None = None,
         norm: str | None = None,
         separate_dc: bool | None = None,
+        spacing: str | None = None,
+        edges: Sequence[float] | None = None,
         confidence: float | None = None,
     ) -> HeatmapReport:
         """The same measurement with other bands or another coverage; None keeps the present one.
+
+        Bands of equal energy follow from images, which are not here: with that `spacing` give the
+        `edges` that a report of it has.
 
         Raises
         ------
         UsageError
             Bands that images of this size do not have, or a confidence outside (0, 1).
         """
-        viewed = self._viewed(
-            bands=bands, norm=norm, separate_dc=separate_dc, confidence=confidence
-        )
+        changed = {"bands": bands, "norm": norm, "separate_dc": separate_dc}
+        viewed = self._viewed(**changed, confidence=confidence)
+        if spacing is not None or edges is not None or (bands, norm) != (None, None):
+            viewed = viewed._spaced(spacing or spacing_of(self.settings), edges, self.settings)
         viewed.band_of  # noqa: B018 (refuses bands that cannot be)
         return viewed
+
+    def _spaced(self, spacing: str, edges: Any, before: Mapping[str, Any]) -> HeatmapReport:
+        """The same with a spacing of the bands, which had the settings `before`."""
+        settings = {key: value for key, value in self.settings.items() if key not in OF_SPACING}
+        check_choice("spacing", spacing, SPACINGS)
+        if spacing == LINEAR:
+            if edges is not None:
+                check_asked(spacing, edges, int(settings["bands"]))
+            return replace(self, settings=settings)
+        if spacing == OCTAVE:
+            edges = octave_edges(int(settings["bands"]))
+        same = all(settings[name] == before[name] for name in ("bands", "norm"))
+        if edges is None and same and spacing == spacing_of(before):
+            edges = before["edges"]
+        if edges is None:
+            raise UsageError(
+                f"{option('spacing', spacing)} needs {option('edges')}: the file holds no images "
+                "that they could follow from"
+            )
+        check_edges(edges, int(settings["bands"]))
+        settings |= {"spacing": spacing, "edges": [float(edge) for edge in edges]}
+        return replace(self, settings=settings)
 
     def seen_as(self, report: Report) -> HeatmapReport:
         """The same measurement in the bands of an analysis of the same model.
@@ -158,9 +194,7 @@ class HeatmapReport(ModelResult):
         size = {"size": list(self.settings["size"])}
         if settings_apart({"size": list(report.size)}, size, only=HEATMAP_FIT):
             raise UsageError("the analysis and the heat map are of images of different sizes")
-        return self.view(
-            **{name: report.settings[name] for name in ("bands", "norm", "separate_dc")}
-        )
+        return self.view(**partition_of(report.settings), spacing=spacing_of(report.settings))
 
     @cached_property
     def grid(self) -> FrequencyGrid:
@@ -182,6 +216,7 @@ class HeatmapReport(ModelResult):
         waves = self.wrong.shape[1]
         count = min(lines or height, height) * min(lines or width, width)
         rules.need(2 * waves >= count, "the frequencies are not those of its grid")
+        check_partition(self.settings, [(height, width)])
         rules.need(len(self.band_of) == waves, "the bands do not fit the images")
         fits = self.of_classes == (self.share is None)
         rules.need(fits, "its shares are not those of its task")
@@ -233,8 +268,7 @@ class HeatmapReport(ModelResult):
     @cached_property
     def band_of(self) -> NDArray[np.intp]:
         """Band of each vector, shape (V,)."""
-        bands, norm, dc = (self.settings[name] for name in ("bands", "norm", "separate_dc"))
-        return self.grid.bands(bands, norm, separate_dc=dc)
+        return self.grid.bands(**partition_of(self.settings))
 
     @cached_property
     def band_damage(self) -> BandDamage:
@@ -306,6 +340,7 @@ class HeatmapReport(ModelResult):
             **self.as_errors("error", "flip_rate", self.error_map.tolist()),
             "mpe": self.mpe_map.tolist(),
             "band_names": self.band_names,
+            "band_edges": edges_summary(self.settings),
             "band_coefficients": damage.coefficients.tolist(),
             **self.as_errors("band_error", "band_flip_rate", damage.error.json()),
             "band_mpe": damage.mpe.json(),

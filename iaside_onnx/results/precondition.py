@@ -97,12 +97,11 @@ def precondition(
     """
     own = predicted is None
     answers = labels if predicted is None else predicted
-    images, occurring = len(labels), len(np.union1d(labels, answers))
-    classes = known if type(known) is int and known > 1 else max(2, occurring)
+    images, classes = len(labels), class_count(known, labels, answers)
     right = None if own else int((answers == labels).sum())
-    empty, grand = np.maximum(ends, _LEAST_LOG_PROB).T
+    empty, grand = floored(ends).T
     gain_low, _ = mean_interval(grand - empty, LEVEL)
-    needed = LEAST_GAIN * math.log(classes)
+    needed = least_gain(classes)
     reasons = [None if right is None else accuracy_reason(right, labels, classes)]
     if images == 1 and own:
         reasons.append("one image cannot show whether there is enough to share; audit more images")
@@ -120,6 +119,24 @@ def precondition(
         gain_needed=needed,
         reasons=[reason for reason in reasons if reason is not None],
     )
+
+
+def class_count(
+    known: Any, labels: NDArray[np.int64], answers: NDArray[np.int64] | None = None
+) -> int:
+    """Classes that a model chooses among: those known, else those that occur, two at least."""
+    occurring = len(np.union1d(labels, labels if answers is None else answers))
+    return known if type(known) is int and known > 1 else max(2, occurring)
+
+
+def floored(ends: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log-probabilities with that of a probability that float32 cannot hold as the least."""
+    return np.maximum(ends, _LEAST_LOG_PROB)
+
+
+def least_gain(classes: int) -> float:
+    """The gain in log-probability from no band to all that a finding needs."""
+    return LEAST_GAIN * math.log(classes)
 
 
 def gain_alone(ends: NDArray[np.float64], kind: TaskKind) -> Precondition:
@@ -215,7 +232,7 @@ def _gain_reason(
             "there is nothing to share out between the bands: untouched images make "
             f"{whose} less probable than images without any band ({values} in log-probability)"
         )
-    gain, needed = grand - empty, LEAST_GAIN * math.log(classes)
+    gain, needed = grand - empty, least_gain(classes)
     numbers = (
         f"v(all) - v(none) is {gain:.3f} in log-probability, its lower 95% end {low:.3f}, and "
         f"{LEAST_GAIN:g} ln({classes}) = {needed:.3f} is needed ({values})"

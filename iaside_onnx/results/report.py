@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..spelling import option
+from .banded import edges_summary
 from .finding import Finding, finding, measured_values, reservations
 from .robustness import RobustnessReport
 from .tally import class_numbers, summary, words
@@ -26,7 +27,9 @@ class Report(ValueTable):
         -------
         list of dict
             ``class``, ``name``, ``n``, ``few`` (fewer than 20 images), ``accuracy`` with
-            ``accuracy_low`` and ``accuracy_high`` (Wilson). From the class's own images:
+            ``accuracy_low`` and ``accuracy_high`` (Wilson), ``gain`` (v(all) - v(none) in
+            log-probability) and ``no_finding`` (why its shares and scores may not be read; None
+            where they may). From the class's own images:
             ``shapley``, ``shapley_stderr``, ``sid``, ``srs``, ``srs_signed``, and where images are
             not few ``sid_low``, ``sid_high``, ``srs_signed_low``, ``srs_signed_high``, else None.
             ``shrunk`` holds the same keys (without ``srs``) of the credibility estimate, which
@@ -103,6 +106,7 @@ class Report(ValueTable):
             "srs_signed_high": intervals.srs_signed[1],
             "srs_signed_stderr": intervals.srs_signed_stderr,
             "srs_range": list(self.srs_range),
+            "band_edges": edges_summary(self.settings),
             "efficiency_residual": self.efficiency_residual,
             "forward_passes": self.run["forward_passes"],
             "seconds": self.run["seconds"],

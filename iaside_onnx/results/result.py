@@ -32,6 +32,7 @@ from .joining import joined, taken
 from .part import part_of
 from .shown import Shown
 from .spread import check_confidence
+from .tally import LABELS as SETS
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -231,7 +232,11 @@ class Result(Shown):
         if "error" in stored:
             raise again(getattr(errors, stored["error"]), {"parts": stored["parts"]})
         try:
-            return cls._of_content(stored["header"], arrays)
+            result = cls._of_content(stored["header"], arrays)
+            version = result.format_version
+            fits = stored["version"] == version
+            need(fits, f"what it holds is of version {version}, not {stored['version']}")
+            return result
         except Exception as error:  # a header can be wrong in any way
             raise ReportError(f"{path}: is damaged: {_reason(error)}") from error
 
@@ -240,6 +245,7 @@ class Result(Shown):
         """The result from texts and arrays as files hold them; what none can hold is an error."""
         header = cls.SCHEMA.read_header(texts)
         values = cls.SCHEMA.read_fields(header, arrays)
+        cls._check_fields(header, values)
         own = {name: values.pop(name) for name in cls.own_fields() & values.keys()}
         result = cls(**header, **own)
         result._check_images()
@@ -249,6 +255,10 @@ class Result(Shown):
             same = np.array_equal(getattr(result, name), value)
             need(same, f"the {name} are not those of its grid or settings")
         return result
+
+    @classmethod
+    def _check_fields(cls, header: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+        """Refuse fields that a result of this header does not keep."""
 
     def check(self) -> None:
         """Refuse what no run can have written, as far as the schema cannot tell."""
@@ -411,6 +421,9 @@ class ModelResult(Result):
 
     # Version of files whose labels are the model's own answers.
     OF_OWN_ANSWERS: ClassVar[int] = 1
+    # And of tasks that give no single class; by default the latest. That of files whose bands are
+    # not of equal width is always the latest.
+    OF_TASKS: ClassVar[int | None] = None
 
     labels: NDArray[np.int64] = field(default_factory=_nothing)
     predicted: NDArray[np.int64] = field(default_factory=_nothing)
@@ -435,8 +448,29 @@ class ModelResult(Result):
         """See `Result`; what is not of classes has no labels."""
         return None if name in _LABELS and not self.of_classes else super().stored(name)
 
+    @classmethod
+    def _check_fields(cls, header: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+        """See `Result`: labels are of classes alone."""
+        if kind_of_settings(header["settings"]).name == CLASSES:
+            return
+        for each in cls.SCHEMA.fields:
+            none = each.name not in _LABELS or values.get(each.name) is None
+            need(none, f"holds '{each.where}', of a task without classes")
+
+    def _check_task(self) -> None:
+        """Refuse settings that are not those of the task."""
+        task, threshold = self.task, self.settings.get("threshold")
+        given = task.labelled and self.data.get("labels") != OWN_ANSWERS
+        fits = self.of_classes or self.of_own_answers or given
+        need(fits, "its settings do not say that images are held against the model's own answers")
+        fits = not isinstance(threshold, list) or (
+            task.name == SETS and len(threshold) == self.data.get("classes")
+        )
+        need(fits, "its thresholds are not those of its task")
+
     def _check_images(self) -> None:
         """See `Result`: labels and a number of classes where the task has them."""
+        self._check_task()
         counted, known = self.task.counted, "classes" in self.data
         need(known or not counted, "attribute data holds no usable 'classes'")
         for each in self.SCHEMA.fields:
@@ -453,10 +487,12 @@ class ModelResult(Result):
     def format_version(self) -> int:
         """Version of the file format; earlier readers would take own answers for true labels.
 
-        Other tasks than classes are of the latest.
+        They would not know other tasks than classes, and take bands for such of equal width.
         """
-        if not self.of_classes:
+        if self.settings.get("edges") is not None:
             return self.SCHEMA.versions[-1]
+        if not self.of_classes:
+            return self.OF_TASKS or self.SCHEMA.versions[-1]
         return self.OF_OWN_ANSWERS if self.of_own_answers else self.SCHEMA.versions[0]
 
     def computed_digest(self) -> str | None:
@@ -466,6 +502,14 @@ class ModelResult(Result):
         return replace(
             self, labels=np.zeros_like(self.labels), settings={**self.settings, "labels": None}
         ).computed_digest()
+
+    @property
+    def clean_is_settled(self) -> bool:
+        """Whether an untouched image is worth what it is by definition, being held against itself.
+
+        So it is of embeddings, and of other outputs than classes.
+        """
+        return not self.task.labelled
 
     @property
     def class_words(self) -> str:

@@ -462,6 +462,8 @@ class RobustnessReport(ModelResult):
         table = np.column_stack([rows, clean.astype(np.float64), rows.mean(axis=1)])
         means = resampled_means(table, int(self.settings["seed"]), RESAMPLES)
         means = np.concatenate([table.mean(axis=0)[None], means])
+        if self.clean_is_settled:  # without an interval
+            means[:, -2] = means[0, -2]
         return Spread.of(means[:, :-2], self.confidence), Spread.of(means[:, -2:], self.confidence)
 
     @cached_property

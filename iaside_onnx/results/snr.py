@@ -18,8 +18,10 @@ from ..mathematics.signal_noise import (
     gain_and_residual,
     signal_to_noise,
 )
+from ..mathematics.spacing import ring_edges
 from ..storage import value_rules as rules
 from ..storage.schema import IMAGE, Field, Schema
+from .banded import check_partition, edges_summary
 from .result import DIGESTS, IDS, LABELS, Result
 from .spread import Spread
 
@@ -30,7 +32,8 @@ _FITS = {"power_law": fit_power_law, "exponential": fit_exponential}
 _LARGEST_SUM = 1e40
 SCHEMA = Schema(
     format="iaside-snr",
-    versions=(1,),
+    # The second of bands that are not of equal width.
+    versions=(1, 2),
     # Corruptions need no model; what an attack was made on is in its settings.
     header={
         **rules.PERTURBED,
@@ -151,7 +154,10 @@ class SnrReport(Result):
         rules.need(usable, "attribute settings holds no usable 'attack'")
         rules.need(settings["rings"] % settings["bands"] == 0, "the rings do not fit the bands")
         height, width, rings = (settings[name] for name in ("height", "width", "rings"))
-        check_bands(height, width, rings, settings["norm"], parameter="rings")
+        check_partition({**settings, "separate_dc": False}, [(height, width)])
+        check_bands(
+            height, width, rings, settings["norm"], edges=self.ring_edges, parameter="rings"
+        )
         sums = len(self.signal), len(self.noise)
         fits = sums == (2, 3) and self.signal.shape[-1] == settings["rings"] + 1
         rules.need(fits, "signal and noise do not match the number of sums and rings")
@@ -167,7 +173,21 @@ class SnrReport(Result):
     @property
     def radius(self) -> NDArray[np.float64]:
         """Middle of each ring, shape (rings,); 1 is Nyquist."""
-        return (np.arange(self.rings) + 0.5) / self.rings
+        if self.ring_edges is None:
+            return (np.arange(self.rings) + 0.5) / self.rings
+        ends = np.array([0.0, *self.ring_edges, 1.0])
+        return np.asarray((ends[1:] + ends[:-1]) / 2)
+
+    @property
+    def ring_edges(self) -> tuple[float, ...] | None:
+        """Radii at which all rings but the first begin; None where all are of equal width."""
+        edges = self.settings.get("edges")
+        return None if edges is None else ring_edges(edges, int(self.settings["rings"]))
+
+    @property
+    def format_version(self) -> int:
+        """See `Result`; earlier readers would take the rings for such of equal width."""
+        return self.SCHEMA.versions[-1 if self.settings.get("edges") is not None else 0]
 
     @property
     def band_names(self) -> list[str]:
@@ -235,6 +255,7 @@ class SnrReport(Result):
             "format": SCHEMA.format,
             **{name: getattr(self, name) for name in _SUMMED_UP},
             "band_names": self.band_names,
+            "band_edges": edges_summary(self.settings),
             "radius": self.radius.tolist(),
             "perturbations": [
                 {

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..mathematics import dense, label_sets
+from ..plurals import counted
 from ..storage.value_rules import need
 
 LABELS, MAPS = "several-labels", "dense"
@@ -94,8 +95,8 @@ def words(rows: Sequence[dict[str, Any]], task: str) -> str:
     """The same in a few words."""
     means = summary(rows, task)
     if task == MAPS:
-        known = sum(row["iou"] is not None for row in rows)
-        return f"mean intersection over union {_text(means['mean_iou'])} over {known} classes"
+        many = counted(sum(row["iou"] is not None for row in rows), "class", "classes")
+        return f"mean intersection over union {_text(means['mean_iou'])} over {many}"
     known = sum(row["average_precision"] is not None for row in rows)
     return (
         f"mean average precision {_text(means['mean_average_precision'])} over the {known} of "

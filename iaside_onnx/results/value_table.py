@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..checks import one_of
 from ..errors import InvalidOption, ReportError, UsageError
 from ..mathematics import score, shapley
-from ..mathematics.bands import band_names, check_bands
+from ..mathematics.bands import band_names
 from ..mathematics.coalitions import members
 from ..mathematics.estimators import image_values
 from ..mathematics.intervals import METHODS, Intervals, bootstrap_intervals
@@ -24,20 +24,24 @@ from ..spelling import option
 from ..storage import value_rules as rules
 from ..storage.schema import IMAGE, ROUNDING, Field, Schema
 from ..tasks import CLASSES, VALUES, TaskKind
+from .banded import check_partition
 from .coalition_table import OF_IMAGES, check_columns, name_of_class, players_of
-from .precondition import Precondition, gain_alone, precondition
+from .precondition import Precondition, class_count, gain_alone, precondition
 from .result import ModelResult
 from .spread import check_confidence
 from .tally import check_tally
 
 if TYPE_CHECKING:
     from ..mathematics.profiles import ClassProfiles
+    from .class_findings import ClassGains
 
 FORMAT = "iaside-report"
 # Versions of reports of all coalitions, and of drawn ones.
 _EXACT, _DRAWN = 1, 2
 # Of either kind, with the model's own answers in place of labels, or of another task than classes.
 _NEWEST = 3
+# Of any kind, with bands that are not of equal width.
+_SPACED = 4
 _OTHER_VALUES = VALUES
 # With fewer images than this a class's own profile is mostly noise.
 FEW_IMAGES = 20
@@ -48,7 +52,7 @@ ONLY_EXACT = (
 _MOST_PIXELS = 1 << 24
 SCHEMA = Schema(
     format=FORMAT,
-    versions=(_EXACT, _DRAWN, _NEWEST),
+    versions=(_EXACT, _DRAWN, _NEWEST, _SPACED),
     header={name: rules.OF_ALL[name] for name in (
         "provider", "iaside_version", "created", "settings", "model", "data", "run",
     )},
@@ -74,23 +78,23 @@ SCHEMA = Schema(
         Field("log_prob", (IMAGE, "coalition"), "float32",
               "log-probability of the true class with the coalition's bands",
               "game/log_prob", high=0, slack=ROUNDING, finite=False, versions=(_EXACT, _DRAWN),
-              allowed=(_NEWEST,), by_rows=True),
+              allowed=(_NEWEST, _SPACED), by_rows=True),
         Field("value", (IMAGE, "coalition"), "float32",
               "what the image is worth with the coalition's bands, of tasks without classes",
-              "game/value", versions=(), allowed=(_NEWEST,), by_rows=True),
+              "game/value", versions=(), allowed=(_NEWEST, _SPACED), by_rows=True),
         Field("distances", (IMAGE, "coalition", "output"), "float32",
               "squared distance of each output from that of the clean image, over what two images "
               "of the sample are apart, where there are several outputs",
-              "game/distances", low=0, versions=(), allowed=(_NEWEST,)),
+              "game/distances", low=0, versions=(), allowed=(_NEWEST, _SPACED)),
         Field("coalitions", (IMAGE, "coalition"), "uint64",
               "the coalition of each value, where they were drawn (always in version 2)",
-              "game/coalitions", versions=(_DRAWN,), allowed=(_NEWEST,),
+              "game/coalitions", versions=(_DRAWN,), allowed=(_NEWEST, _SPACED),
               coordinate="coalition"),
         *OF_IMAGES,
         Field("tally", (IMAGE, "number", "class"), "float32",
               "of several labels log-odds, then 1 for a label the image has; of maps the pixels in "
               "which answer and mask meet, those of the answer, and those of the mask",
-              "clean/tally", optional=True, finite=False, versions=(), allowed=(_NEWEST,)),
+              "clean/tally", optional=True, finite=False, versions=(), allowed=(_NEWEST, _SPACED)),
         Field("example", ("height", "width", "channel"), "uint8",
               "one image at the model's size, for pictures; 1 or 3 channels",
               "data/example", optional=True),
@@ -219,6 +223,8 @@ class ValueTable(ModelResult):
     @property
     def format_version(self) -> int:
         """Version of the file format that holds this report."""
+        if self.settings.get("edges") is not None:
+            return _SPACED
         if self.of_own_answers or not self.of_classes:
             return _NEWEST
         return _EXACT if self.exact else _DRAWN
@@ -402,6 +408,20 @@ class ValueTable(ModelResult):
         return class_profiles(psi, labels, self.beta, self.confidence, seed, few=FEW_IMAGES)
 
     @cached_property
+    def class_gains(self) -> ClassGains:
+        """What all bands give each class over none, whatever the value of the view."""
+        return self.class_gains_of(np.arange(len(self.labels)))
+
+    def class_gains_of(self, rows: NDArray[np.intp]) -> ClassGains:
+        """`class_gains` of some of the images alone."""
+        from .class_findings import class_gains  # loads scipy, which is slow
+
+        answers = None if self.of_own_answers else self.predicted
+        classes = class_count(self.data.get("classes"), self.labels, answers)
+        ends = self.table[:, [0, -1]][rows].astype(np.float64)
+        return class_gains(self.labels[rows], ends, classes, few=FEW_IMAGES)
+
+    @cached_property
     def precondition(self) -> Precondition:
         """Whether shares and scores may be read at all: an accurate model, a gain to share."""
         ends = self.table[:, [0, -1]].astype(np.float64)
@@ -489,9 +509,7 @@ class ValueTable(ModelResult):
                 channels in (1, 3) and height * width <= _MOST_PIXELS,
                 f"an example image of shape {self.example.shape} is none",
             )
-        bands, norm, dc = (self.settings[name] for name in ("bands", "norm", "separate_dc"))
-        for height, width in filter(None, sizes):
-            check_bands(height, width, bands, norm, separate_dc=dc)
+        check_partition(self.settings, sizes)
 
 
 def game_of(table: NDArray[Any], value: str) -> NDArray[np.float64]:

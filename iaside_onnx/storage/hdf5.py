@@ -20,6 +20,7 @@ from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t, h5z
 from numpy.typing import NDArray
 
 from ..errors import ReportError, UnreadableError
+from ..plurals import listed
 from ..spelling import option
 from .isolated import Arrays
 from .output_file import whole_file
@@ -163,7 +164,7 @@ def stored_version(path: Path, file: h5py.File, versions: tuple[int, ...]) -> in
         many = "formats" if len(versions) > 1 else "format"
         raise UnreadableError(
             f"{path}: has format {version}; this version of iaside reads {many} "
-            f"{' and '.join(map(str, versions))}, so update iaside"
+            f"{listed(map(str, versions))}, so update iaside"
         )
     return version
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ..mathematics.bands import NORMS
+from ..mathematics.bands import MOST_BANDS, NORMS
 from ..mathematics.coalitions import SEEDS
 from ..tasks import TASKS
 
@@ -124,6 +124,11 @@ def is_norm(value: Any) -> bool:
     return isinstance(value, str) and value in NORMS
 
 
+def are_radii(value: Any) -> bool:
+    """Radii at which bands begin; whether they fit the bands is for these to tell."""
+    return isinstance(value, list) and len(value) < MOST_BANDS and all(map(between(0, 2), value))
+
+
 def sides(most: int) -> Rule:
     """Height and width, of at most so many pixels each."""
     side = whole(1, most)
@@ -201,6 +206,8 @@ WHERE_GIVEN: dict[str, dict[str, Rule]] = {
         "label_offset": whole(-MOST_CLASSES, MOST_CLASSES),
         "temperature": is_positive,
         "norm": is_norm,
+        "spacing": is_name,
+        "edges": are_radii,
         "tf32": is_truth,
         "execution": is_execution,
         "pairs": are_pairs,
@@ -209,7 +216,11 @@ WHERE_GIVEN: dict[str, dict[str, Rule]] = {
         "threshold": lambda value: all(
             map(is_share, value if isinstance(value, list) else [value])
         ),
-        "ignore": whole(0, MOST_COUNT),
+        "ignore": whole(-MOST_CLASSES, MOST_CLASSES),
+        "head": is_name,
+        "class_embeddings": is_digest,
+        "fit_classes": is_digest,
+        "logit_scale": is_positive,
     },
     "run": {"forward_passes": whole(0, MOST_COUNT)},
     "data": {"classes": whole(1, MOST_CLASSES)},

@@ -19,8 +19,9 @@ from rich.progress import (
 )
 
 from ..listener import Listener
+from ..plurals import lasting
 from ..spelling import in_python, on_command_line
-from .text import lasting, one_line
+from .text import one_line
 
 _BAR = 8
 # Seconds after which a part without a bar says how far it is.

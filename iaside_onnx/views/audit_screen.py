@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..plurals import listed
 from ..results.audit import PAGE, Audit
 from ..results.audit_words import worst_first
-from ..results.group_verdict import SEVERITIES, Accuracy, GroupVerdict, listed
+from ..results.group_verdict import SEVERITIES, Accuracy, GroupVerdict
 from ..spelling import command_text, path_word
 from .terminal import Terminal, share_bar, terminal
 from .text import model_name, one_line
@@ -50,7 +51,7 @@ def print_audit(audit: Audit) -> None:
         out.say(_labelled("Page", command_text([path_word(page)])), verbatim=True)
     if "gate" in commands:
         out.say(command_line("CI", commands["gate"]), verbatim=True)
-        _say(out, "", [audit.gate_now])
+        _say(out, "", [audit.gate.now])
 
 
 def group_lines(audit: Audit, width: int) -> list[str]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..mathematics.bands import band_index
+from ..results.banded import edges_of
 from ..results.report import Report
 
 _MOST_PIXELS = 1 << 24
@@ -36,6 +37,7 @@ def partition(report: Report) -> dict[str, Any]:
         "bands": report.players - separate_dc,
         "norm": str(report.settings.get("norm")),
         "separate_dc": separate_dc,
+        "edges": edges_of(report.settings),
     }
 
 

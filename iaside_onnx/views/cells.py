@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from ..comparisons.pairs import Comparison
 from ..plurals import counted
+from ..results.banded import bands_said
 from ..results.finding import NOT_A_FINDING
 from ..results.report import Report
 from .comparison_rows import no_finding_of, pair_rows
@@ -32,7 +33,7 @@ def report_html(report: Report) -> str:
     figures = {
         "model": f"{report.model['path']} (SHA-256 {str(report.model['sha256'])[:12]}…)",
         "images": f"{len(report.labels)} of {report.data['source']}",
-        "settings": f"absence {settings['absence']}, {settings['norm']} bands, "
+        "settings": f"absence {settings['absence']}, {bands_said(settings)}, "
         f"value {settings['value']}, beta {report.beta:g}",
         **(
             {"clean accuracy": number(report.accuracy)}

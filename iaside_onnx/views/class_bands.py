@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..plurals import counted
-from ..results.class_rows import estimate_note, reservation
+from ..results.class_rows import by_score, estimate_note, finding_notes, reservation
 from ..results.report import FEW_IMAGES, Report
 from .figure import (
     GREY,
@@ -36,7 +36,8 @@ _MOST_NAMES, _BELOW = 1.25, 0.42
 _MAP = "YlGnBu"
 _DARK = 0.6
 _MOST_NUMBERS = 10
-_COUNT = " (00)"  # room of a number of images
+_COUNT = " (00)?"  # room of a number of images and a mark
+_NOTHING = "no finding: nothing to share out"
 
 
 def class_figure(report: Report, name: str | None = None) -> Picture:
@@ -59,7 +60,7 @@ def class_figure(report: Report, name: str | None = None) -> Picture:
         "score; dashed: that of all images",
         above=warning_lines([report], [""]),
         below=[
-            *note_lines([note for note in _notes(report) if note]),
+            *note_lines(_notes(report)),
             *wrapped(_left_out(report, rows), NOTE, colour=GREY),
         ],
     )
@@ -92,6 +93,8 @@ def draw_classes(axes: Axes, reports: Sequence[Report], names: Sequence[str]) ->
     names_shown = beside(axes, _names(report, rows), size, further=width_of(_COUNT, size))
     _set_names(axes, _counted(report, rows, names_shown), size)
     note = "sorted by signed score; share of importance; in brackets: images"
+    if report.class_gains.open.any():
+        note += "; ?: too few to tell whether there is enough to share out"
     if is_alone(axes):
         note = f"{both_ends(names[0], 40)}, {len(report.labels)} images; {note}"
         if not report.precondition.holds:
@@ -100,11 +103,14 @@ def draw_classes(axes: Axes, reports: Sequence[Report], names: Sequence[str]) ->
 
 
 def _rows(report: Report) -> NDArray[np.intp]:
-    """Classes by their signed score, the highest first, without the middle of very many."""
+    """Classes by their signed score, the highest first, without the middle of very many.
+
+    Those of which nothing may be read come last.
+    """
     scores = report.class_profiles.best.signed
     if len(scores) < 2:
         raise UsageError("a report of one class has no classes to set side by side")
-    order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")
+    order = by_score(report, highest=True)
     if len(order) <= MOST_ROWS:
         return order
     return np.concatenate([order[: MOST_ROWS // 2], order[-MOST_ROWS // 2 :]])
@@ -117,8 +123,8 @@ def _left_out(report: Report, rows: NDArray[np.intp]) -> str:
 
 def _notes(report: Report) -> list[str]:
     profiles = report.class_profiles
-    notes = (estimate_note(profiles) or "").partition(";")[0], reservation(profiles, FEW_IMAGES)
-    return [note for note in notes if note]
+    notes = [(estimate_note(profiles) or "").partition(";")[0], reservation(profiles, FEW_IMAGES)]
+    return [one_line(note) for note in [*finding_notes(report), *notes] if note]
 
 
 def _names(report: Report, rows: NDArray[np.intp]) -> list[str]:
@@ -127,9 +133,12 @@ def _names(report: Report, rows: NDArray[np.intp]) -> list[str]:
 
 
 def _counted(report: Report, rows: NDArray[np.intp], names: Sequence[str]) -> list[str]:
-    """Names with the number of images that each class has."""
-    images = report.class_profiles.images
-    return [f"{name} ({images[row]})" for name, row in zip(names, rows, strict=True)]
+    """Names with the number of images that each class has, marked where a finding is open."""
+    images, doubtful = report.class_profiles.images, report.class_gains.open
+    return [
+        f"{name} ({images[row]}){'?' if doubtful[row] else ''}"
+        for name, row in zip(names, rows, strict=True)
+    ]
 
 
 def _letter_size(axes: Axes, rows: int) -> float:
@@ -146,7 +155,8 @@ def _set_names(axes: Axes, names: Sequence[str], size: float | None = None) -> N
 
 def _draw_cells(axes: Axes, report: Report, rows: NDArray[np.intp]) -> None:
     k = scale_of(axes)
-    values = report.class_profiles.best.sid[rows]
+    nothing = report.class_gains.nothing[rows]
+    values = np.where(nothing[:, None], np.nan, report.class_profiles.best.sid[rows])
     most = float(np.nanmax(values, initial=0.0)) or 1.0
     axes.imshow(values, cmap=_MAP, vmin=0, vmax=most, aspect="auto", interpolation="nearest")
     size = min((SMALL - 1.2) * k, _letter_size(axes, len(rows)))
@@ -157,6 +167,11 @@ def _draw_cells(axes: Axes, report: Report, rows: NDArray[np.intp]) -> None:
                     place, row, number(value, 2), ha="center", va="center_baseline",
                     fontsize=size, color="white" if value > _DARK * most else "#222222",
                 )  # fmt: skip
+    for row in np.flatnonzero(nothing).tolist() if size >= 4 else ():
+        axes.text(
+            (report.players - 1) / 2, row, _NOTHING, ha="center", va="center_baseline",
+            fontsize=size, color=GREY,
+        )  # fmt: skip
     axes.set_xticks(range(report.players), report.band_names)
     for side in axes.spines.values():
         side.set_visible(False)
@@ -164,10 +179,12 @@ def _draw_cells(axes: Axes, report: Report, rows: NDArray[np.intp]) -> None:
 
 def _draw_scores(axes: Axes, report: Report, rows: NDArray[np.intp]) -> None:
     k, best = scale_of(axes), report.class_profiles.best
-    values, places = best.signed[rows], np.arange(len(rows))
-    ends = np.stack([values - best.signed_low[rows], best.signed_high[rows] - values])
+    drawn = np.flatnonzero(~report.class_gains.nothing[rows])
+    chosen = rows[drawn]
+    values = best.signed[chosen]
+    ends = np.stack([values - best.signed_low[chosen], best.signed_high[chosen] - values])
     axes.errorbar(
-        values, places, xerr=np.clip(np.nan_to_num(ends), 0, None), fmt="o", markersize=2.4 * k,
+        values, drawn, xerr=np.clip(np.nan_to_num(ends), 0, None), fmt="o", markersize=2.4 * k,
         elinewidth=0.7 * k, color="#0072B2",
     )  # fmt: skip
     axes.axvline(0, color=GREY, linewidth=0.6 * k, zorder=0)

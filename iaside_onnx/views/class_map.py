@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy.special import chdtri
 
 from ..errors import UsageError
-from ..mathematics.profiles import PrincipalAxes, principal_axes, sid_covariance
+from ..mathematics.profiles import ClassProfiles, PrincipalAxes, principal_axes, sid_covariance
 from ..plurals import counted, plural
-from ..results.class_rows import estimate_note, reservation
+from ..results.class_rows import estimate_note, finding_notes, reservation
 from ..results.report import FEW_IMAGES, Report
 from .figure import (
     SMALL,
@@ -29,7 +29,7 @@ from .figure import (
 )
 from .names_beside_points import put_names
 from .plots import warning_lines
-from .text import both_ends, model_name, percent
+from .text import both_ends, model_name, one_line, percent
 
 _LEAST_CLASSES = 3
 _PLANE, _BARS = 2.5, 0.6  # heights in inches
@@ -52,32 +52,38 @@ def class_map(report: Report, name: str | None = None) -> Picture:
     UsageError
         Fewer than three classes, or fewer than three bands.
     """
-    profiles = report.class_profiles
+    profiles = _drawn(report)
     if len(profiles.labels) < _LEAST_CLASSES or report.players < _LEAST_CLASSES:
+        left = int(report.class_gains.nothing.sum())
+        without = f" ({left} more without a finding: nothing to share out)" if left else ""
         raise UsageError(
-            f"{counted(len(profiles.labels), 'class', 'classes')} and "
+            f"{counted(len(profiles.labels), 'class', 'classes')}{without} and "
             f"{counted(report.players, 'band')} make no map; at least "
             f"{_LEAST_CLASSES} of each are needed"
         )
-    header = _header(report, name or model_name(report))
+    header = _header(report, profiles, name or model_name(report))
     plane = principal_axes(profiles.best.sid)
     drawn = Picture(WIDTH, header.height + _PLANE + _BARS + 0.8)
     header.draw(drawn)
     axes = drawn.panel(0.525, header.height - 0.14, 2.38, _PLANE)
     furthest = np.argsort(-np.linalg.norm(plane.points, axis=1), kind="stable")[:_MOST_LABELS]
-    points = _draw_points(axes, report, plane)
-    _draw_ellipses(axes, report, plane, furthest)
+    points = _draw_points(axes, report, profiles, plane)
+    _draw_ellipses(axes, report, profiles, plane, furthest)
     scale = drawn.panel(3.01, header.height - 0.14, 0.0875, _PLANE)
     colour_scale(drawn, points, scale, "signed\nscore")
     for number in range(2):
         below = drawn.panel(0.525 + 1.4875 * number, drawn.height - 0.36 - _BARS, 1.3475, _BARS)
         _draw_loadings(below, report, plane, number)
-    _draw_names(drawn, axes, report, plane, points, furthest)
+    _draw_names(drawn, axes, report, profiles, plane, points, furthest)
     return drawn
 
 
-def _header(report: Report, name: str) -> Header:
-    profiles = report.class_profiles
+def _drawn(report: Report) -> ClassProfiles:
+    """The profiles of the classes that have one: those with something to share out."""
+    return report.class_profiles.chosen(~report.class_gains.nothing)
+
+
+def _header(report: Report, profiles: ClassProfiles, name: str) -> Header:
     sizes = profiles.images
     each = f"{sizes[0]}" if sizes.min() == sizes.max() else f"{sizes.min()} to {sizes.max()}"
     about = f"{len(sizes)} classes of {each} {plural(1 if each == '1' else 2, 'image')}"
@@ -85,6 +91,7 @@ def _header(report: Report, name: str) -> Header:
         about += f"; ellipses hold the furthest with {percent(report.confidence)}"
     # The map has the one score alone.
     notes = [(estimate_note(profiles) or "").partition(";")[0], reservation(profiles, FEW_IMAGES)]
+    notes = [*map(one_line, finding_notes(report)), *notes]
     return Header(
         f"Classes of {both_ends(name, 34)}",
         about,
@@ -93,8 +100,9 @@ def _header(report: Report, name: str) -> Header:
     )
 
 
-def _draw_points(axes: Axes, report: Report, plane: PrincipalAxes) -> PathCollection:
-    profiles = report.class_profiles
+def _draw_points(
+    axes: Axes, report: Report, profiles: ClassProfiles, plane: PrincipalAxes
+) -> PathCollection:
     x, y = plane.points.T
     area = 60 * profiles.images / profiles.images.max() if len(x) <= 30 else 30.0
     points = axes.scatter(
@@ -143,10 +151,14 @@ def _draw_loadings(axes: Axes, report: Report, plane: PrincipalAxes, number: int
 
 
 def _draw_ellipses(
-    axes: Axes, report: Report, plane: PrincipalAxes, rows: NDArray[np.intp]
+    axes: Axes,
+    report: Report,
+    profiles: ClassProfiles,
+    plane: PrincipalAxes,
+    rows: NDArray[np.intp],
 ) -> None:
     """Where classes lie with the report's confidence, to first order."""
-    spread = plane.loadings @ sid_covariance(report.class_profiles.best) @ plane.loadings.T
+    spread = plane.loadings @ sid_covariance(profiles.best) @ plane.loadings.T
     size = chdtri(2, 1 - report.confidence)
     for row in rows[np.isfinite(spread[rows]).all(axis=(1, 2))]:
         sizes, directions = np.linalg.eigh(spread[row])
@@ -165,6 +177,7 @@ def _draw_names(
     drawn: Picture,
     axes: Axes,
     report: Report,
+    profiles: ClassProfiles,
     plane: PrincipalAxes,
     points: PathCollection,
     rows: NDArray[np.intp],
@@ -188,7 +201,7 @@ def _draw_names(
         free = inside and nearest == row and not box.count_overlaps(taken)
         return 0.0 if free else math.inf
 
-    labels = report.class_profiles.labels
+    labels = profiles.labels
     put_names(
         axes,
         places,

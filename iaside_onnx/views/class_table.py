@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from ..results.class_rows import estimate_note, reservation, shown_estimate
+import numpy as np
+
+from ..results.class_rows import estimate_note, finding_notes, reservation, shown_estimate
 from ..results.finding import NOT_A_FINDING
 from ..results.report import FEW_IMAGES, Report
 from .terminal import Rows, table
@@ -19,17 +21,28 @@ _SCORES, _BAND, _NAME = 54, 5, 16
 def class_tables(report: Report, width: int) -> list[Rows]:
     """A row a class: the estimate that all views show, and the score of its own images beside it.
 
-    ``*`` marks classes of few images, ``!`` those whose profile is mostly noise. One table, or
-    scores and shares of the bands in two where `width` characters do not hold both.
+    ``*`` marks classes of few images, ``!`` those whose profile is mostly noise, ``?`` those of
+    which it is open whether there is anything to read. Classes of which there is nothing come last.
+    One table, or scores and shares of the bands in two where `width` characters do not hold both.
     """
     profiles = report.class_profiles
     mark = "!" if profiles.weight is None else "*"
     few = reservation(profiles, FEW_IMAGES)
-    notes = filter(None, [estimate_note(profiles), None if few is None else f"{mark} {few}"])
-    rows = report.per_class()
-    names = [one_line(row["name"]) for row in rows]
-    scores = [_scores(row, mark) for row in rows]
-    shares = [[number(share, 2) for share in shown_estimate(row)["sid"]] for row in rows]
+    notes = [estimate_note(profiles), None if few is None else f"{mark} {few}"]
+    notes += [one_line(note) for note in finding_notes(report)]
+    # In the order of the labels otherwise.
+    gains, every = report.class_gains, report.per_class()
+    names: list[str] = []
+    scores, shares = list[list[str]](), list[list[str]]()
+    for place in np.argsort(gains.order, kind="stable").tolist():
+        row, marks = every[place], mark if every[place]["few"] else ""
+        names.append(one_line(row["name"]))
+        if gains.nothing[place]:
+            scores.append(_without_score(row, marks))
+            shares.append([UNDEFINED] * report.players)
+        else:
+            scores.append(_scores(row, f"{marks}?" if gains.open[place] else marks))
+            shares.append([number(share, 2) for share in shown_estimate(row)["sid"]])
     signed = "signed\nscore" if report.precondition.holds else f"signed\nscore\n({NOT_A_FINDING})"
     headings = ["images", "accu-\nracy", signed, f"{percent(report.confidence)} interval"]
     if profiles.weight is None:
@@ -45,17 +58,23 @@ def class_tables(report: Report, width: int) -> list[Rows]:
             _table(headings, names, scores),
             _table([*bands, *report.band_names[1:]], names, shares),
         ]
-    tables[-1].caption = "\n".join(notes) or None
+    tables[-1].caption = "\n".join(filter(None, notes)) or None
     return tables
 
 
-def _scores(row: dict[str, Any], mark: str) -> list[str]:
+def _without_score(row: dict[str, Any], marks: str) -> list[str]:
+    """The cells of a class of whose shares there is no finding."""
+    score = f"{UNDEFINED}{marks:<2}"
+    return [str(row["n"]), number(row["accuracy"], 2), score, NOT_A_FINDING, UNDEFINED]
+
+
+def _scores(row: dict[str, Any], marks: str) -> list[str]:
     shown = shown_estimate(row)
     low, high = shown["srs_signed_low"], shown["srs_signed_high"]
     return [
         str(row["n"]),
         number(row["accuracy"], 2),
-        number(shown["srs_signed"], signed=True) + (mark if row["few"] else " "),
+        number(shown["srs_signed"], signed=True) + f"{marks:<2}",
         UNDEFINED if low is None else interval(low, high, signed=True),
         number(row["srs_signed"], signed=True),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..comparisons.pairs import Comparison, Pair
 from ..mathematics.paired import Difference
 from ..mathematics.replicates import TrainingDifference
+from ..plurals import counted
 from ..results.report import FEW_IMAGES
 from .comparison_rows import difference_cells, no_finding_of, pair_rows
 from .terminal import Rows, table, terminal
@@ -41,7 +42,7 @@ def print_comparison(comparison: Comparison) -> None:
         heading, *lines = map(one_line, _lines(pair))
         out.say(heading, *(f"  {line}" for line in lines))
         out.print(_table(comparison, pair))
-        if any(row.srs_signed is not None for row in pair.per_class or []):
+        if any(row.accuracy is not None for row in pair.per_class or []):
             out.print(*_class_tables(comparison, pair, out.width))
             if further:
                 out.print(f"  Classes: {one_line(name)} alone, as files, without its replicates.")
@@ -101,7 +102,8 @@ def _class_tables(comparison: Comparison, pair: Pair, width: int) -> list[Rows]:
     """Differences of the classes: score and accuracy in one table, or in two where it is narrow."""
     level = 1 - float(comparison.view["confidence"])
     rows = pair.per_class or []
-    judged = sum(row.srs_signed is not None for row in rows)
+    judged = sum(row.accuracy is not None for row in rows)
+    without = [row for row in rows if row.accuracy is not None and row.srs_signed is None]
     parts = [("signed score", "srs_signed"), ("accuracy", "accuracy")]
     groups = [parts] if width >= _WIDE else [[part] for part in parts]
     tables = []
@@ -115,9 +117,16 @@ def _class_tables(comparison: Comparison, pair: Pair, width: int) -> list[Rows]:
                 cells += ["-"] * 3 if d is None else _judged(difference_cells(d), d, level)
             classes.rows.append([one_line(row.name), str(row.images), *cells])
         tables.append(classes)
-    tables[-1].caption = (
+    caption = (
         "Differences of each class's own images, other - reference; interval and p are of one "
         f"class alone. * below {level:.2g} among all {judged} judged (Holm). Classes with fewer "
         f"than {FEW_IMAGES} images are not judged."
     )
+    if without:
+        caption += (
+            f" No difference of scores for {counted(len(without), 'class', 'classes')}, where one "
+            "of the models has too little to share out between the bands (no finding), such as "
+            f"{one_line(without[0].name)}."
+        )
+    tables[-1].caption = caption
     return tables

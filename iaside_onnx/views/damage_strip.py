@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..mathematics.bands import band_images
+from ..results.banded import partition_of
 from ..results.damage import DamageReport
 from ..results.damage_words import perturbation_name
 from .figure import GREY, NOTE, RED, SMALL, WIDTH, Header, Picture
@@ -51,13 +51,7 @@ def tiles(report: DamageReport) -> tuple[int, list[Tile]]:
         for each in (report.example, report.example_perturbed)
         if each is not None
     )
-    settings = report.settings
-    look: dict[str, Any] = {
-        "bands": int(settings["bands"]),
-        "norm": str(settings["norm"]),
-        "separate_dc": bool(settings["separate_dc"]),
-    }
-    change = band_images(perturbed - clean, **look)
+    change = band_images(perturbed - clean, **partition_of(report.settings))
     named = [("clean", clean), ("all perturbed", perturbed)]
     named += [
         (f"band {name}" if name != "DC" else name, clean + change[band])

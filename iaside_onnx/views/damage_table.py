@@ -6,13 +6,14 @@ from typing import Any
 
 from ..errors import UsageError
 from ..plurals import counted
+from ..results.banded import bands_said
 from ..results.damage import FEW_IMAGES, DamageReport
 from ..results.damage_words import pairs_of_bands, perturbation_name, sentence, split_sentence
 from ..spelling import option
 from ..tasks import VALUED
 from .damage_rows import digits_of, ends, signed, unit_heading
 from .terminal import Rows, table, terminal
-from .text import UNDEFINED, number, one_line, percent, with_ends
+from .text import UNDEFINED, band_labels, number, one_line, percent
 
 _WORST = 5
 _QUANTITY = {
@@ -42,7 +43,7 @@ def print_damage(report: DamageReport, *, per_class: bool = False) -> None:
         report,
         f"{one_line(perturbation_name(settings['perturbation']))}, "
         f"{counted(len(report.labels), 'image', 'images')}, "
-        f"{counted(report.players, 'band', 'bands')} ({settings['norm']}){drawn}",
+        f"{bands_said(settings, report.players)}{drawn}",
     )
     out.say(sentence(report), *filter(None, [split_sentence(report)]), bold=True)
     level = f"{percent(report.confidence)} int."
@@ -67,6 +68,8 @@ def ends_sentence(report: DamageReport) -> str:
         f"{number(spread.high, digits)}]"
         for spread in (report.clean, report.perturbed, report.damage)
     )
+    if report.clean_is_settled:
+        clean = number(report.clean.value, digits)
     quantity = _QUANTITY[report.value].format(report.class_words)
     return (
         f"{quantity}: {clean} clean, {perturbed} perturbed, {damage} lost "
@@ -90,7 +93,7 @@ def _bands(report: DamageReport, level: str) -> Rows:
     return table(
         ["band"],
         list(columns),
-        zip(with_ends(report.band_names), *columns.values(), strict=True),
+        zip(band_labels(report), *columns.values(), strict=True),
         caption=_SHARES.format(unit=next(iter(columns))) + _ALONE * ("only" in columns),
         tight=True,
         bars=[max(0.0, float(value)) / largest for value in bands.value],
@@ -101,7 +104,7 @@ def _parts(report: DamageReport, level: str) -> Rows:
     digits, parts = digits_of(report), report.parts
     assert parts is not None
     rows = []
-    for band, name in enumerate([*with_ends(report.band_names), "all"]):
+    for band, name in enumerate([*band_labels(report), "all"]):
         cells = [
             text
             for row in range(2)

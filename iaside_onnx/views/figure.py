@@ -330,9 +330,13 @@ NOTE_GID = "note"
 
 
 def _note_lines(axes: Axes, note: str) -> list[str]:
-    wide = axes.get_position().width * _root(axes).get_size_inches()[0] * 72
-    letters = max(24, int(wide / (SMALL * scale_of(axes) * 0.49)))
-    return textwrap.wrap(one_line(note), letters)
+    across, letter = _root(axes).get_size_inches()[0] * 72, SMALL * scale_of(axes) * 0.49
+    wide = axes.get_position().width * across
+    if axes.figure.get_layout_engine() is not None:  # what stands beside takes room from the axes
+        names = max((len(each.get_text()) for each in axes.get_yticklabels()), default=0)
+        wide = min(wide, across - 1.15 * (names + 3) * letter)
+    letters = max(24, int(wide / letter))
+    return textwrap.wrap(one_line(note), letters, break_on_hyphens=False)
 
 
 def make_room(axes: Axes, *, left: float = 0.0, bottom: float = 0.0, top: float = 0.0) -> None:

@@ -55,7 +55,7 @@ def markdown(decision: Gate) -> str:
         f"{_code(decision.data['source'])}{_of_scores(decision.view)}."
     ]
     if decision.baseline is not None:
-        about.append(f"Drops are counted from {_code(decision.baseline)}.")
+        about.append(f"Drops and rises are counted from {_code(decision.baseline)}.")
     notes = [f"- Note: {_plain(note, _LONGEST_REASON)}." for note in decision.notes]
     lead = [f"### {outcome}", ""]
     for reason in reasons:

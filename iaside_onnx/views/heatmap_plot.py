@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..comparisons.agreement import heatmaps_apart
 from ..errors import UsageError
+from ..results.banded import band_ends, bands_said
 from ..results.finding import NOT_A_FINDING
 from ..results.heatmap import HeatmapReport
 from ..results.report import Report
@@ -248,7 +249,7 @@ def _clean(report: HeatmapReport, digits: int) -> str:
 
 
 def _lines(report: HeatmapReport) -> str:
-    return f"white: edges of {report.settings['bands']} bands ({report.settings['norm']})"
+    return f"white: edges of {bands_said(report.settings)}"
 
 
 def _header(reports: Sequence[HeatmapReport], width: float) -> Header:
@@ -287,7 +288,7 @@ def _draw_map(
 
 
 def _draw_bands(axes: Axes, report: HeatmapReport) -> None:
-    """Edges of the bands: where the radius is a multiple of 1 / M (method, section 1)."""
+    """Edges of the bands (method, section 1)."""
     # Every eighth of a turn has the corners of squares and diamonds; a circle needs more.
     turn = np.linspace(0, 2 * np.pi, 361 if report.settings["norm"] == "l2" else 9)
     across, down = np.cos(turn), np.sin(turn)
@@ -297,11 +298,10 @@ def _draw_bands(axes: Axes, report: HeatmapReport) -> None:
         "l2": np.full(len(turn), 1 / np.sqrt(2)),
         "l1": (abs(across) + abs(down)) / 2,
     }[report.settings["norm"]]
-    bands = int(report.settings["bands"])
     k = scale_of(axes)
     over = [Stroke(linewidth=1.1 * k, foreground="black", alpha=0.45), Normal()]
     look: dict[str, Any] = {"color": "white", "linewidth": 0.5 * k, "path_effects": over}
-    for edge in np.arange(1, bands) / bands / 2:  # in cycles a pixel
+    for edge in band_ends(report.settings)[1:-1] / 2:  # in cycles a pixel
         axes.plot(edge * across / length, edge * down / length, **look)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..results.banded import bands_said
 from ..results.finding import NOT_A_FINDING, no_finding
 from ..results.heatmap import HeatmapReport
 from ..results.report import Report
 from .terminal import table, terminal
-from .text import clean_words, number, one_line, percent, rank_text, value_and_ends, with_ends
+from .text import band_labels, clean_words, number, one_line, percent, rank_text, value_and_ends
 
 _BAR_WIDTH = 20
 
@@ -26,8 +27,8 @@ def print_heatmap(report: HeatmapReport, analysis: Report | None = None) -> None
         f"{len(shown.labels)} images of {width} x {height}, "
         f"{clean_words(shown, 'clean error', shown.clean_error)}; "
         f"{len(shown.grid.vectors)} Fourier basis vectors of l2 norm "
-        f"{settings['strength']:.4g} in each channel, {settings['bands']} bands "
-        f"({settings['norm']})",
+        f"{settings['strength']:.4g} in each channel, "
+        f"{bands_said(settings)}",
     )
     level = f"{percent(settings['confidence'])} interval"
     sid = "SID" if reason is None else f"SID ({NOT_A_FINDING})"
@@ -42,7 +43,7 @@ def print_heatmap(report: HeatmapReport, analysis: Report | None = None) -> None
             *value_and_ends(damage.mpe[row]),
             *([number(analysis.sid[row])] if analysis is not None else []),
         ]
-        for row, name in enumerate(with_ends(shown.band_names))
+        for row, name in enumerate(band_labels(shown))
     ]
     further = [sid] * (analysis is not None)
     bars = shares / largest if largest > 0 else shares

@@ -36,15 +36,19 @@ def _tensor(tensor: Mapping[str, Any]) -> str:
     return f"{tensor['name']}: {tensor['dtype']} {shape}"
 
 
-def _meaning(facts: Mapping[str, Any]) -> dict[str, str]:
+def _meaning(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the output is, what the pixels are, and what to run."""
-    task, command = facts["task"], facts["command"]
-    said = {
-        "task": f"{task}: {facts['meaning']}" if task else facts["meaning"],
-        "range": facts["range_hint"],
-        "to audit": command_text(command) if command else None,
-    }
-    return {name: text for name, text in said.items() if text}
+    task, meaning, choices = facts["task"], facts["meaning"], facts["choices"]
+    open_as = f"open: {meaning}" if meaning else "open" if choices else None
+    rows = [
+        ("task", f"{task}: {meaning}" if task and meaning else task or open_as),
+        ("range", facts["range_hint"]),
+        *(("to audit", command_text(each)) for each in [facts["command"]] if each),
+    ]
+    for choice in choices:
+        name = f"to audit, {choice['task']}" if choice["task"] else "to audit"
+        rows += [(name, command_text(choice["command"]))]
+    return [(name, text) for name, text in rows if text]
 
 
 def print_inspection(facts: Mapping[str, Any]) -> None:
@@ -68,9 +72,9 @@ def print_inspection(facts: Mapping[str, Any]) -> None:
     add("batch", facts["batch"])
     if facts["size"] and None in facts["size"]:
         add("size", _free_size(facts["size_tried"], facts["size_from"]))
-    if facts["classes"] is not None or facts["task"] in (None, CLASSES):
+    if facts["classes"] is not None or (facts["task"] in (None, CLASSES) and not facts["choices"]):
         add("classes", facts["classes"] if facts["classes"] is not None else "unknown")
-    for name, text in _meaning(facts).items():
+    for name, text in _meaning(facts):
         add(name, text)
     if facts["parameters"] is None:
         add("format", "onnxruntime's own (.ort), which hides the graph")

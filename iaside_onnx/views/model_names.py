@@ -15,6 +15,7 @@ _SETTINGS: dict[str, Callable[[Any], str]] = {
     "perturbation": lambda value: str(value.get("name", "") if isinstance(value, dict) else value),
     "bands": lambda value: f"{value} bands",
     "norm": lambda value: f"norm {value}",
+    "spacing": lambda value: f"{value} bands",
     "separate_dc": lambda value: "DC apart" if value else "DC in band 0",
     "absence": lambda value: f"absence {value}",
     "value": lambda value: f"value {value}",

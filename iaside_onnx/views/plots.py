@@ -11,6 +11,7 @@ from ..comparisons.comparable import drawn_together
 from ..comparisons.contrast import contrasts
 from ..errors import UsageError
 from ..plurals import counted
+from ..results.banded import bands_said
 from ..results.finding import NO_FINDING, NOT_A_FINDING
 from ..results.report import Report
 from ..results.robustness import RobustnessReport
@@ -83,7 +84,7 @@ def figure(
     many = len(reports) > FEW
     header = Header(
         "Spectral importance",
-        f"{settings['bands']} bands ({settings['norm']}), absence {settings['absence']}, "
+        f"{bands_said(settings)}, absence {settings['absence']}, "
         f"{settings['value']}"
         + ("; sorted by the signed score; intervals of bands: draw fewer" if many else ""),
         _entries(reports, labels) if not many else (),

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..results.report import Report
 from ..results.robustness import RobustnessReport
+from ..results.suggested_gate import suggested_gate
 from ..spelling import command_text, path_word
 from .terminal import Terminal, terminal
 from .text import one_line
@@ -78,14 +77,14 @@ def _after_robustness(report: RobustnessReport, file: str) -> list[tuple[str, st
     errors = report.errors.mean(axis=1)
     places = [report.perturbations.index(name) for name in report.corruptions]
     worst = report.perturbations[max(places, key=lambda at: float(errors[at]))]
-    kind = report.settings["kinds"][worst]
     severity = report.severities[len(report.severities) // 2]
     why = ["explain", "MODEL", "IMAGES", "--corruption", worst, "--severity", str(severity)]
-    bound = np.ceil(20 * float(errors[places].max())) / 20
+    gate = suggested_gate(report)
     return [
         (_line(*why), "why the worst hurts"),
         (_line("rank", file, "OTHER"), "against other models"),
-        (_line("gate", file, "--max-error", f"{kind}={min(bound, 1.0):.2g}"), "a bound for CI"),
+        (_line("gate", file, *gate.words), "a bound for CI"),
+        ("", gate.now),
     ]
 
 
@@ -99,9 +98,15 @@ def print_next(result: Any, path: Path) -> None:
 
 
 def say_next(out: Terminal, commands: Sequence[tuple[str, str]]) -> None:
-    """Command lines below each other, each with what it gives where there is room."""
+    """Command lines below each other, each with what it gives where there is room.
+
+    Words without a command are of the command above them.
+    """
     wide = max((len(line) for line, _ in commands), default=0)
     for number, (line, gives) in enumerate(commands):
+        if not line:
+            out.say(f"{'':<{_LABEL}}{gives}")
+            continue
         label = "Next:" if not number else ""
         text = f"{label:<{_LABEL}}{line:<{wide}}  ({gives})"
         short = len(text) <= out.width

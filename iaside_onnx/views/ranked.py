@@ -50,7 +50,8 @@ def dots(
             look: dict[str, Any] = {"color": colours[number], "alpha": 0.35 if faint else 1.0}
             axes.errorbar(
                 found[:, 0], rows, xerr=ends, fmt=markers[number], markersize=3.4 * k,
-                elinewidth=0.9 * k, capsize=0, label=None if faint else label, **look,
+                elinewidth=0.9 * k, capsize=0, label=None if faint else label,
+                clip_on=False, **look,
             )  # fmt: skip
     set_rows(axes, names, pale)
     for row in range(len(names)):

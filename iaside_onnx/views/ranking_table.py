@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..comparisons.ranking import RankedModel, Ranking, Standing
+from ..comparisons.ranking_words import comes_first
 from ..plurals import counted, plural
 from ..results.spread import Spread
 from .terminal import Rows, Terminal, table, terminal
-from .text import UNDEFINED, number, one_line, percent, told_apart
+from .text import UNDEFINED, number, one_line, percent, told_apart, whole
 
 _NAME = 30
 _HEADINGS = {
@@ -136,27 +137,16 @@ def _apart(name: str, standing: Standing | None) -> str:
     if standing is None:
         return ""
     found, scale = standing.difference, 1 if name in ("score", "mpe") else 100
-    digits = 2 if scale == 1 else 0
     ends = (found.difference, found.low, found.high)
-    value, low, high = (number(scale * end, digits, signed=True) for end in ends)
+    value, low, high = (
+        number(end, 2, signed=True) if scale == 1 else whole(scale * end, signed=True)
+        for end in ends
+    )
     return f"{value} [{low}, {high}]"
 
 
 def _whether(standing: Standing | None) -> str:
     return "" if standing is None else "yes" if standing.told_apart else "no"
-
-
-def comes_first(ranking: Ranking) -> str:
-    """Which model comes first, and from which it is not told apart; empty of one model."""
-    ranked = [row for row in ranking.rows if row.rank is not None]
-    same = [row for row in ranked if row.from_first is not None and not row.from_first.told_apart]
-    if len(ranked) < 2 or ranked[0].images < 2:
-        return ""
-    first = next(row for row in ranked if row.from_first is None)
-    if not same:
-        return one_line(f"{first.name} comes first, and is told apart from all others.")
-    names = ", ".join(row.name for row in same)
-    return one_line(f"{first.name} comes first; not told apart from it: {names}.")
 
 
 def ranking_rows(ranking: Ranking) -> Iterator[dict[str, Any]]:

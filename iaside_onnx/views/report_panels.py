@@ -253,7 +253,7 @@ def _draw_sid_map(axes: Axes, reports: Sequence[Report], names: Sequence[str]) -
     order = by_score(reports)
     ordered = [reports[at] for at in order]
     values = np.stack([report.sid for report in ordered])
-    _cells(axes, values, "YlGnBu", 0.0, float(values.max()) or 1.0, reports[0])
+    _cells(axes, values, "YlGnBu", 0.0, float(values.max()) or 1.0, ordered)
     set_rows(axes, [names[at] for at in order], _pale(ordered))
     _finish(
         axes, reports, names, "Importance distribution (SID)", _BANDS, "",
@@ -266,7 +266,7 @@ def _draw_shapley_map(axes: Axes, reports: Sequence[Report], names: Sequence[str
     ordered = [reports[at] for at in order]
     values = np.stack([report.shapley for report in ordered])
     most = float(np.abs(values).max()) or 1.0
-    _cells(axes, values, "PuOr_r", -most, most, reports[0])
+    _cells(axes, values, "PuOr_r", -most, most, ordered)
     set_rows(axes, [names[at] for at in order], _pale(ordered))
     _finish(
         axes, reports, names, "Shapley values, signed", _BANDS, "",
@@ -275,19 +275,28 @@ def _draw_shapley_map(axes: Axes, reports: Sequence[Report], names: Sequence[str
 
 
 def _cells(
-    axes: Axes, values: NDArray[np.float64], colours: str, low: float, high: float, report: Report
+    axes: Axes,
+    values: NDArray[np.float64],
+    colours: str,
+    low: float,
+    high: float,
+    reports: Sequence[Report],
 ) -> None:
-    """A map of rows by bands with its numbers, which are left out where they would not fit."""
+    """A map of reports by bands with its numbers, which are left out where they would not fit."""
     k = scale_of(axes)
-    axes.imshow(values, cmap=colours, vmin=low, vmax=high, aspect="auto", interpolation="nearest")
+    strength = np.array([_strength(report) for report in reports])
+    axes.imshow(
+        values, cmap=colours, vmin=low, vmax=high, aspect="auto", interpolation="nearest",
+        alpha=np.broadcast_to(strength[:, None], values.shape),
+    )  # fmt: skip
     if values.shape[1] <= _MOST_NUMBERS:
         for (row, place), value in np.ndenumerate(values):
             axes.text(
                 place, row, f"{value:.2f}", ha="center", va="center_baseline",
                 fontsize=(SMALL - 1) * k,
-                color="white" if abs(value) > _DARK * high else "#222222",
+                color="white" if abs(value) * strength[row] > _DARK * high else "#222222",
             )  # fmt: skip
-    axes.set_xticks(range(report.players), report.band_names)
+    axes.set_xticks(range(reports[0].players), reports[0].band_names)
     for side in axes.spines.values():
         side.set_visible(False)
 

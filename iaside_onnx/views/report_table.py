@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..results.banded import bands_said
 from ..results.finding import NOT_A_FINDING, run_warnings
 from ..results.report import Report
 from ..results.robustness import RobustnessReport
@@ -33,7 +34,7 @@ def print_report(
         report,
         f"{report.data['samples']} images, {clean_words(report, 'clean accuracy', report.accuracy)}"
         f"{_OWN if report.of_classes and report.of_own_answers else ''}, "
-        f"{settings['bands']} bands ({settings['norm']}), absence {settings['absence']}, "
+        f"{bands_said(settings)}, absence {settings['absence']}, "
         f"value {settings['value']}{drawn}",
     )
     gain = number(report.value_all - report.value_none, signed=True)

@@ -73,7 +73,9 @@ def _clean(report: RobustnessReport, level: str) -> str:
     """What is known of untouched images."""
     clean, kind = report.clean_spread, report.task
     if not report.of_classes:
-        value = with_interval(report.mean_values[1][0], level)
+        spread = report.mean_values[1][0]
+        settled = report.clean_is_settled
+        value = number(spread.value) if settled else with_interval(spread, level)
         known = "" if clean is None else f", {report.error_name} {with_interval(clean, level)}"
         return f"Untouched: mean {kind.quantity} {value}{known}"
     return OWN_ANSWERS if clean is None else f"Clean error: {with_interval(clean, level)}"

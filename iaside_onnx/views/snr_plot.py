@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter
 
 from ..errors import UsageError
 from ..plurals import counted
+from ..results.banded import kind_said
 from ..results.snr import SnrReport
 from .figure import (
     COLOURS,
@@ -31,6 +32,7 @@ from .text import figures, percent, words
 _MARKS = 6  # on a curve
 _RADIUS, _RATIO = "radius (1 is Nyquist)", "E|X| / E|D|"
 _MOST_NUMBERS = 10
+_RINGS = "rings, without the mean"  # bands of other views hold it
 
 
 def by_kind(report: SnrReport) -> dict[str, list[int]]:
@@ -53,7 +55,7 @@ def snr_figure(report: SnrReport) -> Picture:
     header = Header(
         "Spectral signal-to-noise ratio",
         f"{_about(report)}, {settings['width']} x {settings['height']} pixels, "
-        f"{settings['norm']}; "
+        f"{kind_said(settings)}, {_RINGS}; "
         f"shaded: {percent(settings['confidence'])} intervals; dotted: as much noise as signal",
     )
     panels = [Panel(1.5, 0.62, partial(_draw, report, *group)) for group in groups]
@@ -143,7 +145,7 @@ def _draw(report: SnrReport, kind: str, members: list[int], axes: Axes) -> None:
         axes.set_yscale("log")
     if is_alone(axes):
         legend(axes)
-        note = f"{_about(report)}; shaded: {percent(report.confidence)} intervals"
+        note = f"{_about(report)}, {_RINGS}; shaded: {percent(report.confidence)} intervals"
         title(axes, kind, _RADIUS, f"SNR, {_RATIO}", note)
         return
     legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.6)

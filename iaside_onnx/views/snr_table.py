@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ..plurals import counted
+from ..results.banded import bands_said
 from ..results.damage_words import radius_text
 from ..results.snr import Curve, SnrReport
 from .terminal import Rows, table, terminal
@@ -28,7 +29,7 @@ def print_snr(report: SnrReport) -> None:
         f"{len(report.image_ids)} images of {settings['width']} x {settings['height']}, "
         f"{len(report.perturbations)} perturbations x "
         f"{counted(len(report.severities), 'severity', 'severities')}, "
-        f"{settings['bands']} bands ({settings['norm']}), {report.rings} rings",
+        f"{bands_said(settings)}, {report.rings} rings",
         *filter(None, [attacked]),
     )
     names = report.band_names

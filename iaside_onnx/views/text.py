@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
+from ..mathematics.spacing import LINEAR
+from ..results.banded import names_with_waves, spacing_of
 from ..tasks import VALUED
 
 if TYPE_CHECKING:
@@ -111,6 +113,11 @@ def number(value: SupportsFloat | None, digits: int = 3, *, signed: bool = False
     return f"{exact:{'+' if signed else ''}.{digits}f}"
 
 
+def whole(value: float, *, signed: bool = False) -> str:
+    """A number in whole figures, with no minus before 0."""
+    return number(round(value) + 0.0 if math.isfinite(value) else value, 0, signed=signed)
+
+
 def figures(value: SupportsFloat) -> str:
     """A ratio in three figures at most, two of them after the point."""
     exact = float(value)
@@ -172,6 +179,13 @@ def with_ends(names: Sequence[str]) -> list[str]:
     return [name + note for name, note in zip(names, notes, strict=True)]
 
 
+def band_labels(report: Any) -> list[str]:
+    """Names of a result's bands with what they are: their ends, or the lengths of their waves."""
+    if spacing_of(report.settings) == LINEAR:
+        return with_ends(report.band_names)
+    return names_with_waves(report.settings, report.band_names)
+
+
 def band_table(
     report: Report, mark: str = "", *, extremes: bool = True
 ) -> tuple[list[str], list[list[str]]]:
@@ -182,7 +196,7 @@ def band_table(
     intervals = report.intervals
     level = f"{percent(report.confidence)} interval"
     columns = (
-        with_ends(report.band_names) if extremes else report.band_names,
+        band_labels(report) if extremes else report.band_names,
         map(number, report.sid),
         map(interval, intervals.sid_low, intervals.sid_high),
         (number(value, 4, signed=True) for value in report.shapley),
@@ -190,12 +204,3 @@ def band_table(
     )
     headings = ["band", f"SID{mark}", level, "Shapley value", "std. error"]
     return headings, [list(row) for row in zip(*columns, strict=True)]
-
-
-def lasting(seconds: float) -> str:
-    """A time as people say it."""
-    if seconds < 100:
-        return f"{math.ceil(seconds):.0f} s"
-    if seconds < 6000:
-        return f"{math.ceil(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"

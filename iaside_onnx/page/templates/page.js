@@ -101,7 +101,9 @@
     head.setAttribute("aria-sort", rising ? "ascending" : "descending");
     const keyed = [...table.tBodies[0].rows].map((row) => [text ? row.cells[0].textContent : number(row, column), row]);
     const order = new Intl.Collator(undefined, { numeric: true });
-    keyed.sort(([one], [two]) => (text ? order.compare(one, two) : one - two) * (rising ? 1 : -1));
+    /* Cells without a number come last, whichever way. */
+    const empty = ([key]) => !text && Number.isNaN(key);
+    keyed.sort((one, two) => empty(one) - empty(two) || (text ? order.compare(one[0], two[0]) : one[0] - two[0]) * (rising ? 1 : -1) || 0);
     table.tBodies[0].append(...keyed.map(([, row]) => row));
     filterClasses();
     status.textContent = `Sorted by ${head.textContent}, ${rising ? "ascending" : "descending"}`;
@@ -145,10 +147,11 @@
       for (const row of all("tr.picked", table)) row.classList.remove("picked");
       const row = table.querySelector(`tr[data-class="${choice.value}"]`);
       row?.classList.add("picked");
+      const nothing = row?.classList.contains("nothing");
       const heads = table.tHead.rows[0].cells;
       for (const mark of all(`.mark[data-series="${series}"]`, profile)) {
-        mark.classList.toggle("absent", !row);
-        if (!row) continue;
+        mark.classList.toggle("absent", !row || nothing);
+        if (!row || nothing) continue;
         const column = Number(mark.dataset.key) + 4;
         const share = number(row, column);
         const y = zero - share * unit;
@@ -161,7 +164,7 @@
       }
       const name = tables.length > 1 ? `${table.dataset.name}: ` : "";
       said.push(row
-        ? `${name}${row.cells[1].textContent} ${row.cells[1].textContent === "1" ? "image" : "images"}, accuracy ${row.cells[2].textContent}, signed score ${row.cells[3].textContent}`
+        ? `${name}${row.cells[1].textContent} ${row.cells[1].textContent === "1" ? "image" : "images"}, accuracy ${row.cells[2].textContent}, ${nothing ? "no finding: nothing to share out between the bands" : `signed score ${row.cells[3].textContent}`}`
         : `${name}no image of this class`);
     });
     settleStops();
