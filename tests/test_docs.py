@@ -273,7 +273,7 @@ def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path):
     notebook = (target / "notebook.html").read_text()
     assert notebook.count('<div class="output">') == 2
     assert sum(str(s).startswith("data:image/png") for s in pages["notebook.md"].sources) == 2
-    # From the disk browsers start no worker, so the search needs its index as a script and a stand-in.
+    # From the disk browsers start no worker: the index is a script, and a frame stands in.
     assert (target / "search" / "search_index.js").read_text().startswith("var __index = {")
     assert "javascripts/iframe-worker.js" in pages["index.md"].sources
     for sheet in target.rglob("*.css"):

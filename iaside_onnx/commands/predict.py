@@ -47,8 +47,8 @@ _OF_REPORT = {"source", "snr", "measured", "confidence", "target", "overwrite", 
     "--measured",
     type=FILE,
     metavar="ROBUSTNESS.h5",
-    help="Put the damage beside that iaside robustness measured, and say how well it was predicted; "
-    "with --model also which share of it is spectral.",
+    help="Put the damage beside that iaside robustness measured, and say how well it was "
+    "predicted; with --model also which share of it is spectral.",
 )
 @confidence_option(None)
 @target_option(
