@@ -109,16 +109,20 @@ def _coalitions(
         title = {0: "none", 2**BANDS - 1: "all"}.get(coalition, " ".join(map(str, here)))
         _show(place, mixed, title, f"{values[coalition]:.2f}")
     figure.supxlabel(
-        "Above each: the bands that are there. In the place of the others is noise with the spectrum of all images.",
+        "Above each: the bands that are there. "
+        "In the place of the others is noise with the spectrum of all images.",
         fontsize=8,
-    )  # fmt: skip
+    )
 
 
 def _sharing(figure: plt.Figure, report: ia.Report, shapley: NDArray[np.float64]) -> None:
     figure.suptitle(
-        f"3. Shapley values share the gain; their mean over {len(report.image_ids)} images gives the score",
-        x=0.01, ha="left", weight="bold",
-    )  # fmt: skip
+        "3. Shapley values share the gain; "
+        f"their mean over {len(report.image_ids)} images gives the score",
+        x=0.01,
+        ha="left",
+        weight="bold",
+    )
     own, mean, score = figure.subplots(1, 3)
     names = [str(band) for band in range(BANDS)]
     for axes, heights, title, form in (
