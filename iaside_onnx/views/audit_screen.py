@@ -97,7 +97,7 @@ def _points(share: float) -> str:
 def _signed(share: object) -> str:
     """Points of what is kept, which may be below 0 or unbounded."""
     value = 100 * float(share)  # type: ignore[arg-type]
-    return f"{value + 0.0:.0f}" if abs(value) < 1e6 else "?"
+    return f"{np.round(value) + 0.0:.0f}" if abs(value) < 1e6 else "?"
 
 
 def _labelled(label: str, text: str) -> str:
