@@ -85,13 +85,20 @@ def _weakest(group: GroupVerdict, keep: float, wide: bool) -> str:
     kept = group.weakest_kept
     if not np.isfinite([kept.value, kept.low, kept.high]).any():
         return f"{words}: what is kept cannot be told"
-    text = f"{words}: {_signed(kept.value)} % [{_signed(kept.low)}, {_signed(kept.high)}] kept"
+    text = f"{words}: {_signed(kept.value)} % kept, by an interval without bounds"
+    if _bounded(kept.low, kept.high):
+        text = f"{words}: {_signed(kept.value)} % [{_signed(kept.low)}, {_signed(kept.high)}] kept"
     until = group.open_until(keep)
     return text if until is None else f"{text}, as weakest of {len(group.kept)} up to {until}"
 
 
 def _points(share: float) -> str:
     return f"{100 * share:.0f}"
+
+
+def _bounded(*ends: object) -> bool:
+    """Whether an interval says anything."""
+    return any(_signed(end) != "?" for end in ends)
 
 
 def _signed(share: object) -> str:
