@@ -212,6 +212,21 @@ def test_a_temperature_is_refused_where_classes_at_zero_get_most_of_the_mass(
         check_temperature(Settings(temperature=temperature), scores, classes)
 
 
+def test_quantised_probabilities_move_as_far_as_those_they_were_made_of():
+    rng = np.random.default_rng(0)
+    # A sure answer, one that is spread over many classes, and one that is spread over all.
+    logits = rng.normal(size=(3, 1000)).astype(np.float32) * np.float32([[5], [3], [0.1]])
+    exact = OneLabel(ScoreForm("logits", TensorProto.FLOAT))
+    readings = exact.readings(logits)
+    step = 1 / 256
+    rounded = np.round(np.exp(readings) / step).astype(np.float32) * np.float32(step)
+    task = OneLabel(ScoreForm("probabilities", TensorProto.FLOAT, step=step))
+    found = task.readings(rounded)
+    for now, before in ((1, 0), (2, 0)):
+        known = exact.change(readings[[now]], readings[[before]])
+        np.testing.assert_allclose(task.change(found[[now]], found[[before]]), known, atol=0.1)
+
+
 def test_the_first_choice_is_made_in_one_place():
     rooms = ("attacks", "inference", "measure")
     files = [path for room in rooms for path in (ROOT / "iaside_onnx" / room).glob("*.py")]
