@@ -172,7 +172,9 @@ def identity_apart(settings: Mapping[str, Any], written: Mapping[str, Any]) -> l
     the rest as well.
     """
     apart = settings_apart(settings, written, {})
-    return [each for each in apart if each.setting in settings or each.setting not in _BESIDE]
+    # Where bands determine the result, so does their spacing, which is not always written down.
+    kept = {*settings, *(("spacing", "edges") if "bands" in settings else ())}
+    return [each for each in apart if each.setting in kept or each.setting not in _BESIDE]
 
 
 def without_sample(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import iaside_onnx as ia
+from iaside_onnx.cli import main
 from iaside_onnx.errors import IasideError, UsageError
 from iaside_onnx.tasks import TASKS
 
@@ -211,11 +212,15 @@ def test_the_audit_takes_a_table_of_several_labels(tmp_path, beside_folders):
         rows.append([path.relative_to(images).as_posix(), *["0", "1", "2"][number % 3 : 3]])
     table = (images if beside_folders else tmp_path) / "labels.csv"
     table.write_text("\n".join(map(",".join, rows)))
-    model, given = MODELS["several-labels"](tmp_path / "m.onnx"), {"preprocess": "unit"}
+    model = MODELS["several-labels"](tmp_path / "m.onnx")
+    (tmp_path / "limits.txt").write_text("0.2\n0.5\n0.9\n")
+    given = {"preprocess": "unit", "threshold": tmp_path / "limits.txt"}
     labels = {} if beside_folders else {"labels": table}
     target = tmp_path / "audit"
     found = ia.audit(model, images, target, quick=True, **labels, **given)
     assert found.robustness.settings["task"] == "several-labels"
+    assert found.robustness.settings["threshold"] == [0.2, 0.5, 0.9]
+    assert {"threshold", "ignore"} <= {each.name for each in main.commands["audit"].params}
     alone = ia.measure_robustness(
         model, images, labels=table, severity=[1], corruption="fog", attack="none", **given
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -28,8 +29,10 @@ from iaside_onnx.results.group_verdict import verdicts
 from iaside_onnx.results.spread import Spread
 from iaside_onnx.tasks import TASKS
 from iaside_onnx.views import audit_screen
+from iaside_onnx.views.provenance import next_commands
 from iaside_onnx.views.robustness_plot import _columns
 
+from .damage_reports import made_damage
 from .made_reports import made, profiles
 from .robustness_reports import made_up
 
@@ -129,7 +132,12 @@ def test_the_screen_elsewhere(audit, width, capsys, monkeypatch):
     assert all("FOLDER" not in line or width for line in found if line.startswith(" " * 18))
     command = next(line for line in found if "iaside gate" in line)
     assert command.split("iaside ", 1)[1] == "gate net-audit/ --max-error noise=0.26"
-    assert audit.gate_now == "(fails today: error 0.78, upper end 0.85; at 0.26 it keeps 80 %)"
+    # One bound for one model, wherever it is suggested.
+    *_, (alone, _), (_, now) = next_commands(audit.robustness, Path("r.h5"))
+    assert alone == "iaside gate r.h5 --max-error noise=0.26"
+    assert (
+        now == audit.gate.now == "(fails today: error 0.78, upper end 0.85; at 0.26 it keeps 80 %)"
+    )
 
 
 def test_printed_commands_run(tmp_path, monkeypatch, iaside):
@@ -302,6 +310,20 @@ def test_an_open_verdict_beside_an_interval_that_looks_decided_says_why():
     )
     few.sentence = lambda: "all."
     assert why_words(found, {"noise": [few]}, None)[-1] == ("(Measured on 40 images, not all 60.)")
+
+
+def test_what_a_severity_and_a_band_are_is_said_where_they_first_stand():
+    noisy = made_damage((0.0, 0.02, 0.02, 0.04, 0.2, 0.3, 0.3, 0.2), 200)
+    foggy = made_damage(
+        (0.5, 0.02, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0), 200,
+        perturbation={"kind": "corruption", "name": "fog", "severity": 5},
+    )  # fmt: skip
+    found = verdicts(measured())
+    hurt = [name for name, group in found.groups.items() if group.verdict == "not robust"]
+    texts = why_words(found, {hurt[0]: [noisy], hurt[1]: [foggy]}, None)
+    assert re.match(r"Gaussian noise, severity 3 of 5: of \d+ points of accuracy lost", texts[0])
+    assert texts[0].endswith("through bands 4 to 7 (of bands 0 to 7, low to high frequency).")
+    assert re.match(r"Fog 5: of .* in through band 0\.$", texts[1])
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,11 @@ def altered(source, target, **changed):
         ("snr", {"settings__channels": 0}, "no usable 'channels'"),
         ("snr", {"settings__norm": "l7"}, "no usable 'norm'"),
         ("snr", {"settings__rings": MOST_BANDS + 4}, "no usable 'rings'"),
-        ("snr", {"settings__height": 2, "settings__width": 2}, "rings=4 is too many"),
+        (
+            "snr",
+            {"settings__height": 2, "settings__width": 2},
+            "=4 is too many for images of 2 x 2",
+        ),
         ("snr", {"run__warnings": 3}, "no usable 'warnings'"),
         ("snr", {"severities": list(range(1, 22))}, "no usable 'severities'"),
         ("robustness", {"perturbations": [f"c{n}" for n in range(65)]}, "'perturbations'"),

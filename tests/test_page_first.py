@@ -194,6 +194,20 @@ def test_of_three_analyses_the_sentence_is_that_of_a_ranking_by_the_score():
     assert "3 models" in contrasts([reports[0], *reports[:2]], ["x", "x2", "y"])[0]
 
 
+def test_a_measurement_without_an_analysis_of_its_model_is_left_out_and_said(iaside, tmp_path):
+    (report,) = audits(1)
+    report.save(tmp_path / "a.h5")
+    for number in range(2):
+        measured(number).save(tmp_path / f"r{number}.h5")
+    files = [tmp_path / name for name in ("a.h5", "r0.h5", "r1.h5")]
+    done = iaside("html", *files, "-o", tmp_path / "p.html")
+    assert done.exit_code == 0, done.stderr
+    assert "Left out: what was measured of m1.onnx" in done.stderr
+    assert iaside("verify", tmp_path / "p.html", *files[:2]).exit_code == 0
+    none = iaside("html", files[0], files[2], "-o", tmp_path / "q.html")
+    assert (none.exit_code, none.stderr.count("\n")) == (2, 1)
+
+
 def test_warnings_stand_before_the_answer_and_are_said_once():
     (report,) = audits(1)
     cost = measured(0, run={**measured(0).run, "warnings": [f"noisy {SCRIPT}"]})

@@ -228,6 +228,23 @@ def test_many_models_are_ranked_by_what_the_panel_shows():
     ]
 
 
+@pytest.mark.parametrize("panel", ["sid", "shapley", "score", "accuracy"])
+def test_what_is_no_finding_is_faint_and_named_within_the_picture(panel):
+    silent = dataclasses.replace(
+        made(shifted(profiles(60)), digest="c", wrong=np.arange(60) % 8 > 0),
+        model={"path": f"large-model-with-{'long' * 8}-name.onnx", "sha256": "f" * 64},
+    )
+    drawn = ia.plot(*models(5), silent, panel=panel)
+    edge = drawn.bbox.x1
+    assert all(text.get_window_extent().x1 <= edge for text in texts(drawn))
+    (axes,) = drawn.axes
+    if axes.images:
+        assert "large-model" in said(drawn)
+        assert [row[0] < 1 for row in axes.images[0].get_alpha()] == [False] * 5 + [True]
+    # A dot at the end of an axis is whole.
+    assert not any(line.get_clip_on() for each in axes.containers for line in each.lines[:1])
+
+
 def test_the_map_of_errors_has_a_clean_row_and_a_mean_column():
     (report,) = measured(1, attacks=[[True]] * 30 + [[None]] * 30)
     drawn = ia.plot(report)
@@ -269,6 +286,14 @@ def test_foretold_and_measured_have_axes_of_their_own(sound):
     assert "fall of probability" in foretold.get_xlabel()
     assert [t.get_text() for t in held.get_legend().get_texts()] == ["fall of accuracy", "mPE / 2"]
     assert len(found.plot().axes) == 1
+
+
+def test_ratios_by_radius_are_said_to_be_of_rings(sound):
+    report = sound.sound_snr()
+    words = "rings, without the mean"
+    assert words in " ".join(said(ia.plot(report)).split())
+    kind = next(iter(report.settings["kinds"].values()))
+    assert words in " ".join(said(ia.plot(report, panel=kind)).split())
 
 
 def test_heat_maps_have_cycles_a_pixel(sound):

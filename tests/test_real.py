@@ -75,3 +75,22 @@ def test_photographs_agree_with_single_images(real):
     many = squeezenet(real, samples=3, bands=2, batch=64)
     # float16 weights and activations: three digits.
     np.testing.assert_allclose(few.log_prob, many.log_prob, atol=2e-2)
+
+
+def test_bands_of_equal_energy_hold_equal_shares_of_real_pictures(real):
+    data = real / "cifar10" / "test-1000.npz"
+    report = ia.analyze(
+        real / "cifar10" / "resnet20.onnx", data, samples=60, bands=5, norm="l2",
+        spacing="equal-energy", estimator="permutation", passes=9,
+    )  # fmt: skip
+    assert report.efficiency_residual < 1e-9
+    with np.load(data) as held:
+        pixels = np.moveaxis(held["images"][list(map(int, report.image_ids))], -1, 1) / 255.0
+    power = (np.abs(np.fft.fft2(pixels)) ** 2).mean(axis=0).sum(axis=0)
+    power[0, 0] = 0
+    index = ia.band_index(32, 32, 5, "l2", edges=report.settings["edges"])
+    shares = np.bincount(index.ravel(), power.ravel()) / power.sum()
+    # The lowest radius alone, of four frequencies, holds more than a third; the rest is shared.
+    assert np.count_nonzero(index == 0) == 1 + 4
+    assert shares[0] > 1 / 3
+    assert np.ptp(shares[1:]) < 0.1

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from shutil import copy
 
+import h5py
 import numpy as np
 import pytest
 
@@ -46,6 +48,8 @@ def test_below_a_table_stands_where_it_comes_from_and_what_is_next(folder, iasid
     assert after[0].startswith("Next: iaside plot")
     assert any("--corruption corruption1 --severity 2" in line for line in after)
     assert any("--max-error noise=0.35" in line for line in after)
+    # Whether it holds today is said where it is suggested.
+    assert re.search(r"\((passes|fails) today: error 0\.\d\d, upper end 0\.\d\d\)", " ".join(after))
 
 
 def test_commands_that_come_next_can_be_typed(folder):
@@ -92,6 +96,48 @@ def test_a_folder_among_several_stands_for_the_files_in_it(folder, tmp_path, ias
     assert held.exit_code == 0, held.stdout + held.stderr
 
 
+def test_files_of_a_folder_are_verified_one_after_another(folder, tmp_path, iaside):
+    several = tmp_path / "d"
+    several.mkdir()
+    for name in ("a", "b"):
+        copy(folder / f"{name}.h5", several)
+    held = iaside("verify", several)
+    assert held.exit_code == 0, held.stderr
+    heads = [line for line in held.stdout.splitlines() if line.startswith("== ")]
+    assert heads == [f"== {several / 'a.h5'}", f"== {several / 'b.h5'}"]
+    told = json.loads(iaside("verify", several, "--json").stdout)
+    assert (told["holds"], [each["holds"] for each in told["files"]]) == (True, [True, True])
+    alone = json.loads(iaside("verify", several / "a.h5", "--json").stdout)
+    assert told["files"][0] == {"file": str(several / "a.h5"), **alone}
+    with h5py.File(several / "b.h5", "r+") as changed:
+        changed.attrs["created"] = "2020-01-01T00:00:00+00:00"
+    broken = iaside("verify", several, "--json")
+    assert broken.exit_code == 1
+    assert [each["holds"] for each in json.loads(broken.stdout)["files"]] == [True, False]
+
+
+def test_pictures_of_two_kinds_of_file_of_one_name_do_not_collide(
+    folder, tmp_path, iaside, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    for place, name in (("analyses", "a"), ("robustness", "b")):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "m.h5").write_bytes((folder / f"{name}.h5").read_bytes())
+    for words in ((), ("--panel", "sid")):
+        assert iaside("plot", "analyses/m.h5", *words).exit_code == 0
+    assert "Picture: m-robustness.png" in iaside("plot", "robustness/m.h5").stdout
+    copy(folder / "a.h5", tmp_path)
+    listed = iaside("show", ".").stdout
+    assert "Folders in it that hold more: analyses, robustness" in listed
+    other = replace(made(profiles(30)), model={"path": "o.onnx", "sha256": "9" * 64})
+    other.save("o.h5")
+    page = iaside("html", "o.h5", "robustness", "-o", "page.html")
+    assert page.exit_code == 2  # nothing was measured of the one model
+    assert {path.name for path in tmp_path.glob("*.png")} == {
+        "m.png", "m-sid.png", "m-robustness.png"
+    }  # fmt: skip
+
+
 def test_a_folder_is_listed(folder, iaside):
     listed = iaside("show", folder)
     assert listed.exit_code == 0, listed.stderr
@@ -102,6 +148,7 @@ def test_a_folder_is_listed(folder, iaside):
     assert "no report" in rows[2]["says"]
     files = json.loads(iaside("show", folder, "--json").stdout)["files"]
     assert [each["file"] for each in files] == ["a.h5", "b.h5", "c.h5"]
+    assert "Folders in it" not in listed.stdout
     refused = iaside("show", folder, "--per-class")
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
 

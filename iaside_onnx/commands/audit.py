@@ -14,6 +14,7 @@ from ..spelling import path_word, words
 from .measure import claim, telling_options
 from .numbers import FILE, NUMBER, TEXT
 from .options import (
+    decision_options,
     duration,
     label_options,
     naming_options,
@@ -61,6 +62,7 @@ _TELLING = ("quiet", "progress", "as_json")
 @preprocess_option
 @reading_options
 @offset_option
+@decision_options
 @runtime_options
 @resume_option
 @telling_options

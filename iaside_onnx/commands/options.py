@@ -302,13 +302,7 @@ offset_option = click.option(
     "--label-offset", type=INTEGER, metavar="N",
     help="Added to labels (1 for models with a background class 0).  [default: as declared, or 0]",
 )  # fmt: skip
-running_options = together(
-    offset_option,
-    runtime_options,
-    click.option(
-        "--temperature", callback=number_or("auto", float, "auto"), default="1", show_default=True,
-        metavar="auto|T", help="T of softmax(z / T); auto fits it on the sample.",
-    ),
+decision_options = together(
     click.option(
         "--threshold", type=TEXT, metavar="P|FILE",
         help="Of several labels: the probability above which one is given, or a file with one a "
@@ -318,6 +312,15 @@ running_options = together(
         "--ignore", type=INTEGER, metavar="N",
         help="Of masks: pixels of this number do not count, beside those of 255.",
     ),
+)  # fmt: skip
+running_options = together(
+    offset_option,
+    runtime_options,
+    click.option(
+        "--temperature", callback=number_or("auto", float, "auto"), default="1", show_default=True,
+        metavar="auto|T", help="T of softmax(z / T); auto fits it on the sample.",
+    ),
+    decision_options,
 )  # fmt: skip
 signature_options = together(
     click.option(

@@ -173,7 +173,11 @@ def inches(text: str) -> tuple[float, ...]:
 
 @click.command()
 @click.argument("reports", type=FILE, nargs=-1, required=True)
-@picture_options("Where the picture goes.", default="REPORT.png")
+@picture_options(
+    "Where the picture goes; the default has what is drawn in its name where that is "
+    "not the first picture of an analysis.",
+    default="REPORT.png",
+)
 @click.option(
     "--picture", metavar="NAME", help="Another kind of picture than the first of the file's kind."
 )

@@ -295,7 +295,9 @@ def _kind_of(request: Request, *, labelled: bool) -> TaskKind | None:
         sample, _ = open_sample(quiet, labelled=labelled)
     except IasideError:
         return None
-    classifier = open_model(quiet, sample, check_range=False, told=told_by(reading))
+    classifier = open_model(
+        quiet, sample, check_range=False, told=Told.by(reading.labels, reading.class_names)
+    )
     if why := without_truths(classifier, reading):
         raise DataError(why)
     return classifier.kind
@@ -332,11 +334,6 @@ def open_sample(request: Request, *, labelled: bool = True) -> tuple[Sample, dic
     return sample, {**_place(request.reading), "skip_bad": request.skip_bad, "skipped": skipped}
 
 
-def told_by(reading: Reading) -> Told:
-    """What labels and names that are given say of a model's classes."""
-    return Told.by(reading.labels, reading.class_names)
-
-
 def open_model(
     request: Request, sample: Sample, *, check_range: bool = True, told: Told | None = None
 ) -> Classifier:
@@ -358,9 +355,9 @@ def open_model(
             why = f"{runtime.provider} builds its engine for one number of passes; give one"
             raise InvalidOption("batch", "auto", why)
         runtime = replace(runtime, batch=request.batch)
-        said_of_classes = told_by(request.reading) if told is None else told
+        given = Told.by(request.reading.labels, request.reading.class_names)
         return open_classifier(
-            request.model, runtime, settings, sample, request.listener, said_of_classes
+            request.model, runtime, settings, sample, request.listener, told or given
         )
 
     try:

@@ -40,15 +40,17 @@ def suggested_gate(report: RobustnessReport, found: Verdicts | None = None) -> S
     """The bound for a model.
 
     `found` are the verdicts where they are known, by a rule of their own. Where their severities
-    were not measured the bound is the error of the worst group, rounded up to a twentieth.
+    were not measured the bound is the error of the worst corruption, rounded up to a twentieth.
     """
     kinds = np.array([report.settings["kinds"][name] for name in report.perturbations])
     try:
         found = found or verdicts(report)
     except UsageError:
         errors = report.errors.mean(axis=1)
-        kind = max(dict.fromkeys(kinds.tolist()), key=lambda each: errors[kinds == each].mean())
-        most = min(1.0, math.ceil(20 * float(errors[kinds == kind].mean()) - 1e-9) / 20)
+        named = [report.perturbations.index(name) for name in report.corruptions]
+        worst = max(named, key=lambda at: float(errors[at]))
+        kind = str(kinds[worst])
+        most = min(1.0, math.ceil(20 * float(errors[worst]) - 1e-9) / 20)
         keeps = ""
     else:
         kind = min(found.groups.values(), key=lambda group: group.right).kind

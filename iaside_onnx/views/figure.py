@@ -334,7 +334,7 @@ def _note_lines(axes: Axes, note: str) -> list[str]:
     wide = axes.get_position().width * across
     if axes.figure.get_layout_engine() is not None:  # what stands beside takes room from the axes
         names = max((len(each.get_text()) for each in axes.get_yticklabels()), default=0)
-        wide = min(wide, across - 1.15 * (names + 3) * letter)
+        wide = min(wide, 0.9 * across - (names + 3) * letter)
     letters = max(24, int(wide / letter))
     return textwrap.wrap(one_line(note), letters, break_on_hyphens=False)
 

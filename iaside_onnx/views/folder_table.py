@@ -45,6 +45,11 @@ def _row(path: Path) -> dict[str, Any]:
     return {"file": path.name, "command": command, "says": says, "created": first.created}
 
 
+def _holds(folder: Path) -> bool:
+    """Whether a folder holds results, other than those of an audit, which have a line."""
+    return not (folder / ROBUSTNESS).is_file() and next(folder.glob("*.h5"), None) is not None
+
+
 def print_folder(folder: Path, rows: list[dict[str, Any]]) -> None:
     """A table of the files, and what to do with them."""
     out = terminal()
@@ -59,6 +64,9 @@ def print_folder(folder: Path, rows: list[dict[str, Any]]) -> None:
         for row in rows
     ]
     out.print(table(["file", "iaside", "says"], ["made"], cells, tight=True))
+    within = sorted(each.name for each in folder.iterdir() if each.is_dir() and _holds(each))
+    if within:
+        out.say(f"Folders in it that hold more: {', '.join(map(one_line, within))}")
     names = {row["command"] for row in rows}
     out.say(f"Next: {command_text(['iaside', 'show', path_word(folder / rows[0]['file'])])}")
     if names & {"robustness", "analyze", "audit"} and len(rows) > 1:

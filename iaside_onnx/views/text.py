@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
-from ..mathematics.spacing import LINEAR
-from ..results.banded import names_with_waves, spacing_of
 from ..tasks import VALUED
 
 if TYPE_CHECKING:
@@ -181,7 +179,9 @@ def with_ends(names: Sequence[str]) -> list[str]:
 
 def band_labels(report: Any) -> list[str]:
     """Names of a result's bands with what they are: their ends, or the lengths of their waves."""
-    if spacing_of(report.settings) == LINEAR:
+    from ..results.banded import edges_of, names_with_waves  # loads numpy
+
+    if edges_of(report.settings) is None:
         return with_ends(report.band_names)
     return names_with_waves(report.settings, report.band_names)
 

