@@ -247,7 +247,8 @@ def test_reports_of_other_spacings_are_not_compared(iaside, small, tmp_path):
         "near": ("--spacing", "given", "--edges", "0.25,0.6"),
     }.items():  # fmt: skip
         files.append(tmp_path / f"{name}.h5")
-        assert iaside("analyze", model, data, "-o", files[-1], *more, *OPTIONS).exit_code == 0
+        options = ("--norm", "linf", *more, *OPTIONS)
+        assert iaside("analyze", model, data, "-o", files[-1], *options).exit_code == 0
     for first, other in itertools.permutations(files, 2):
         refused = iaside("compare", first, other)
         assert refused.exit_code == 2
@@ -315,8 +316,8 @@ def test_a_heat_map_can_be_seen_in_other_bands(small):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--spacing", "octave"), "use at most 4"),
-        (("--spacing", "equal-energy", "--bands", 9), "use at most 8"),
+        (("--norm", "linf", "--spacing", "octave"), "use at most 4"),
+        (("--norm", "linf", "--spacing", "equal-energy", "--bands", 9), "use at most 8"),
         (("--spacing", "octaves"), "did you mean octave"),
         (("--spacing", "given"), "go together"),
         (("--edges", "0.1,0.2"), "go together"),

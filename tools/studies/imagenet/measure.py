@@ -138,6 +138,7 @@ def run(
     own: dict[str, dict[str, Any]] = {
         **{name: {"severity": levels, "attack": "none"} for name, levels in SEVERITIES.items()},
         # Files of robustness hold a corruption at least.
+        **{f"{name}-{severity}": {"norm": "linf"} for name, severity in EXPLAINED},
         "attack": {
             "corruption": "brightness", "severity": 1, "attack": "square-linf",
             "epsilon": [2 / 255], "attack_samples": attacked, "queries": queries,
