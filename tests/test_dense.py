@@ -211,7 +211,7 @@ def test_the_axis_of_the_classes_is_the_one_without_the_proportions(shape, layou
 
 
 SIZE = 16
-FEW = {"bands": 4, "absence": "zero", "preprocess": "unit"}
+FEW = {"bands": 4, "norm": "linf", "absence": "zero", "preprocess": "unit"}
 
 
 @pytest.fixture
