@@ -173,7 +173,7 @@ BAD_INPUT = {
     "truncated model": (lambda p: bytes_as_model(p, p.model.read_bytes()[:-99]), "bad.onnx"),
     "no image input": (lambda p: one_node(p, "Identity", ["n", 5], ["n", 5]), "--size"),
     "unknown operator": (lambda p: one_node(p, "Mystery", IMAGE, ["n", 4]), "Mystery"),
-    "feature map output": (lambda p: one_node(p, "Relu", IMAGE, IMAGE), "say which with"),
+    "feature map output": (lambda p: one_node(p, "Relu", IMAGE, IMAGE), "--task other"),
     "nan output": (not_a_number, "NaN"),
     "wrong kind of output": (lambda p: [p.model, p.data, "--probabilities"], "--logits"),
     "wrong class count": (lambda p: pictures(p, *[p.picture.read_bytes()] * 6), "of 6 classes"),

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto
 
 from iaside_onnx.errors import ArtifactError, OpenError
-from iaside_onnx.inference.detection import HEADS
+from iaside_onnx.inference.detection import HEADS, DetectionHead
 from iaside_onnx.inference.engine import Engine
 from iaside_onnx.inference.head_facts import HeadFacts
 from iaside_onnx.inference.head_search import known_head
@@ -17,7 +17,15 @@ from iaside_onnx.inference.model import Affine, Model
 from iaside_onnx.inference.session import Runtime
 from iaside_onnx.inference.task_boxes import MatchedBoxes
 from iaside_onnx.mathematics.bands import band_index, split
-from iaside_onnx.mathematics.boxes import MOST, NUMBERS, detections, matched, overlaps
+from iaside_onnx.mathematics.boxes import (
+    LEAST,
+    MOST,
+    NUMBERS,
+    SAME,
+    detections,
+    matched,
+    overlaps,
+)
 
 from . import graphs
 
@@ -312,6 +320,51 @@ def test_overlap_and_suppression():
     found = detections(many, np.array([0.2, 0.9, 0.005, 0.5, 0.4]), np.array([0, 0, 0, 1, 0]),
                        suppress=True)  # fmt: skip
     np.testing.assert_allclose(found[:3, 4], [0.9, 0.5, 0])
+
+
+def slow_overlap(box, other):
+    low, high = np.maximum(box[:2], other[:2]), np.minimum(box[2:], other[2:])
+    common = (high - low).clip(0).prod()
+    areas = (box[2:] - box[:2]).clip(0).prod() + (other[2:] - other[:2]).clip(0).prod()
+    return common / (areas - common) if areas > common else 0.0
+
+
+def slow_detections(boxes, scores):
+    """Detections of candidates, one at a time: the surest that is left, and none like it."""
+    best = scores.argmax(axis=1)
+    sure = scores[np.arange(len(scores)), best]
+    order = [place for place in np.argsort(-sure, kind="stable") if sure[place] >= LEAST]
+    kept = []
+    for place in order[:500]:
+        box = boxes[place].astype(np.float64)
+        if all(best[k] != best[place] or slow_overlap(boxes[k].astype(np.float64), box) <= SAME
+               for k in kept):  # fmt: skip
+            kept.append(place)
+    found = np.zeros((MOST, NUMBERS), np.float32)
+    for row, place in enumerate(kept[:MOST]):
+        found[row] = [*boxes[place], sure[place], best[place]]
+    return found
+
+
+@pytest.mark.parametrize(("many", "side", "power"), [(40, 60, 1), (200, 20, 1), (540, 300, 0.5)])
+def test_candidates_read_together_are_those_read_one_at_a_time(many, side, power):
+    rng = np.random.default_rng(many)
+    centres, sizes = rng.uniform(0, 300, (2, many, 2)), rng.uniform(side / 2, side, (2, many, 2))
+    boxes = np.concatenate([centres, sizes], axis=2).astype(np.float32)
+    scores = (rng.uniform(0, 1, (2, many, 3)) ** power).astype(np.float32)
+    scores[:, ::7] = scores[:, ::7].round(1)  # some are equal
+    table = np.concatenate([boxes, scores], axis=2)
+    pairs = zip(boxes, scores, strict=True)
+    expected = [slow_detections(corners_of(box), score) for box, score in pairs]
+    for transposed in (False, True):
+        head = DetectionHead("yolo", ("out",), transposed=transposed, centred=True)
+        found = head.rows([table.swapaxes(1, 2) if transposed else table], 2)
+        np.testing.assert_array_equal(found.reshape(2, MOST, NUMBERS), expected)
+    table[1, -1, 2] = np.nan  # of a candidate that does not count
+    table[1, -1, 4:] = 0
+    found = head.rows([table.swapaxes(1, 2)], 2)
+    assert not np.isnan(found[0]).any()
+    assert np.isnan(found[1]).all()
 
 
 def test_the_task_of_detections_says_what_there_is_to_match():

@@ -179,6 +179,21 @@ def test_of_classes_too_the_tail_and_the_host_agree(form, temperature):
     np.testing.assert_array_equal(wrong, margin < 0)
 
 
+def test_many_classes_at_zero_of_quantised_probabilities_have_no_mass():
+    step = np.float32(1 / 255)
+    task = OneLabel(ScoreForm("probabilities", TensorProto.FLOAT, step=float(step)))
+    scores = np.zeros((3, 1000), np.float32)
+    scores[0, 0] = scores[1, 7] = 255 * step
+    scores[2, [0, 7]] = 102 * step, 153 * step
+    readings = task.readings(scores)
+    np.testing.assert_allclose(np.exp(readings).max(axis=1), [1, 1, 0.6], atol=1e-6)
+    np.testing.assert_allclose(
+        task.worth(readings, np.zeros(3, int)), task.values(scores, np.zeros(3, int)), atol=1e-6
+    )
+    moved = task.change(readings, readings[[0]])
+    np.testing.assert_allclose(moved, [0, 2, 1.2], atol=2 * step)
+
+
 def test_the_first_choice_is_made_in_one_place():
     rooms = ("attacks", "inference", "measure")
     files = [path for room in rooms for path in (ROOT / "iaside_onnx" / room).glob("*.py")]

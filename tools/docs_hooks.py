@@ -1,4 +1,4 @@
-"""What the documentation site makes while it is built: the command pages, from the commands.
+"""What the documentation site makes while it is built: the command pages, and the notebook run.
 
 MkDocs calls `on_page_markdown` for every page (see ``hooks`` in mkdocs.yml).
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import inspect
 import re
+from functools import cache
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,15 +17,53 @@ import click
 from iaside_onnx.cli import main
 
 COMMANDS = "<!-- every command -->"
+NOTEBOOK = "<!-- the notebook, run -->"
+_NOTEBOOK_FILE = Path(__file__).parents[1] / "docs" / "notebooks" / "first-audit.ipynb"
 # Links from a page to files that the site does not hold, such as ../tools/quantize.py.
 _OUTSIDE = re.compile(r"\[([^\]]+)\]\(\.\./[^)]*\)")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put in the commands, and leave only the text of links out of the site."""
+    """Put in the commands and the notebook; of links out of the site only the text stays."""
     if COMMANDS in markdown:
         markdown = markdown.replace(COMMANDS, commands_markdown())
+    if NOTEBOOK in markdown:
+        markdown = markdown.replace(NOTEBOOK, notebook_markdown(_NOTEBOOK_FILE.read_text("utf-8")))
     return _OUTSIDE.sub(r"\1", markdown)
+
+
+@cache  # `mkdocs serve` builds often
+def notebook_markdown(text: str) -> str:
+    """Run a notebook, here, and give its cells with what came out of them, but its title."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.reads(text, as_version=4)
+    where = {"metadata": {"path": str(_NOTEBOOK_FILE.parent)}}
+    NotebookClient(notebook, timeout=600, resources=where).execute()
+    return "\n\n".join(part for cell in notebook.cells for part in _cell(cell))
+
+
+def _cell(cell: Any) -> list[str]:
+    if cell.cell_type == "markdown":
+        return [cell.source.removeprefix("# A first audit\n")]
+    shown = [_output(each) for each in cell.outputs]
+    return [f"```python\n{cell.source}\n```", *shown]
+
+
+def _output(output: Any) -> str:
+    """One output of a cell, in the richest of the forms that it has."""
+    if output.output_type == "stream":
+        return f"```text\n{output.text}\n```"
+    data = output.data
+    if "image/png" in data:
+        picture = "".join(data["image/png"].split())
+        return f'<img class="output" alt="Picture that the cell draws" src="data:image/png;base64,{picture}">'
+    if "text/html" in data:
+        # Without blank lines, at which Markdown would begin to read again.
+        lines = [line for line in data["text/html"].splitlines() if line.strip()]
+        return "\n".join(['<div class="output">', *lines, "</div>"])
+    return f"```text\n{data['text/plain']}\n```"
 
 
 def commands_markdown() -> str:

@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UsageError, said
+from ..errors import DataError, UsageError, said
 from ..images.folders import all_pictures, class_folders, fault_of_labels
 from ..images.sample import OWN_ANSWERS, Reading
 from ..listener import Listener
 from ..measure.request import ModelOptions
+from ..measure.truths import without_truths
 from ..recipe_search.search import given_recipes, search_recipes
 from ..spelling import option
-from ..tasks import CLASSES, TaskKind, kind_of
+from ..tasks import CLASSES, DETECTOR, TaskKind, kind_of
 from .stages import INPUT, Stages, photos
 
 # In a folder of pictures: taken for its labels.
@@ -85,6 +86,7 @@ def find_input(
     task: str | None = None,
     head: str | None = None,
     seconds: float = math.inf,
+    hint: str | None = None,
 ) -> FoundInput:
     """Find the preprocessing and the labels, or refuse.
 
@@ -98,6 +100,8 @@ def find_input(
         The form of a detector's outputs.
     seconds : float
         That trying preprocessings may take.
+    hint : str, optional
+        What is known of the pixels that the graph wants.
 
     Raises
     ------
@@ -110,6 +114,16 @@ def find_input(
     labels = find_labels(images, asked, kind, stages.listener)
     reading = {name: asked.get(name) for name in _READING}
     given = Reading.asked(images, labels, asked.get("class_names"), **reading)
+    stated = None
+    if asked.get("preprocess") is None:
+        extensions = tuple(map(Path, asked.get("ort_extension", ())))
+        stated = next(iter(given_recipes(model, extensions, stages.of(INPUT)).items()), None)
+    unsaid = ""
+    if kind.name != CLASSES and asked.get("preprocess") is None and stated is None:
+        unsaid = _unsaid(kind, hint)
+    if kind.labelled and kind.name != CLASSES and (why := without_truths(kind, given)):
+        both = f"; and {unsaid}" if unsaid else ""
+        raise DataError(f"{images}: {why}{both}")
     source = given.of_task(kind.name).open(Listener())
     options = {} if labels is None else {"labels": labels}
     if kind.name != CLASSES:
@@ -126,26 +140,31 @@ def find_input(
             told += ", held against the model's own answers to untouched images"
     elif labels != OWN_ANSWERS:
         told = f"labels: {present} {f'of {classes} ' if classes else ''}classes, by {naming}"
-    said = None
-    if asked.get("preprocess") is None:
-        extensions = tuple(map(Path, asked.get("ort_extension", ())))
-        said = next(iter(given_recipes(model, extensions, stages.of(INPUT)).items()), None)
+    if source.unused:
+        told += f"; {source.unused}"
     if asked.get("preprocess") is not None:
         name = Path(str(asked["preprocess"])).name
         return FoundInput(f"{name} (as given); {told}", len(source.ids), options)
-    if said is not None:
-        where, recipe = said
+    if stated is not None:
+        where, recipe = stated
         words = f"{recipe.name or recipe.channels.upper()} ({_SOURCES[where]}); {told}"
         return FoundInput(words, len(source.ids), options)
-    if kind.name != CLASSES:
-        raise UsageError(
-            f"{model}: neither the file nor one beside it says which preprocessing it wants, and "
-            f"that is not found out for {kind.what}; give it with "
-            f"{option('preprocess', like='NAME')}, as the model was trained, such as unit "
-            "(pixels from 0 to 1) or imagenet"
-        )
+    if unsaid:
+        raise UsageError(f"{model}: {unsaid}")
     return _tried(
         model, images, {**asked, **options}, options, told, len(source.ids), stages, seconds
+    )
+
+
+def _unsaid(kind: TaskKind, hint: str | None) -> str:
+    """That the preprocessing has to be given, and what it may be."""
+    usual = f"{option('preprocess', 'unit')} (pixels from 0 to 1"
+    usual += ", as YOLO has them)" if kind is DETECTOR else ")"
+    known = "" if hint is None else f" ({hint})"
+    return (
+        "neither the file nor one beside it says which preprocessing it wants, and that is not "
+        f"found out for {kind.what}{known}: give what the model was trained with, such as {usual} "
+        f"or {option('preprocess', 'imagenet')} (ImageNet's mean and deviation taken off)"
     )
 
 

@@ -174,8 +174,11 @@ class Work:
                 f"({self.folder.about.get('model')}); give another folder, or "
                 f"{option('overwrite', True)}"
             )
-        size = found["size"] or found["size_tried"] or []
-        sides = "x".join("free" if side is None else str(side) for side in size)
+        size, tried = found["size"] or [], found["size_tried"]
+        sides = "x".join(map(str, size))
+        if None in size:
+            sides = "size left free"
+            sides += f" ({'x'.join(map(str, tried))} is taken)" if tried else ""
         types = [each["dtype"] for each in found["inputs"] if each["layout"] is not None]
         batch = "any batch" if found["batch"] == "dynamic" else f"batch {found['batch']}"
         task = self.asked.get("task") or found["task"]
@@ -194,7 +197,7 @@ class Work:
             task = self.asked.get("task") or model["task"]
             found = find_input(
                 self.model, self.images, classes, self.asked, self.stages, task, model["head"],
-                self.left * _SEARCHING,
+                self.left * _SEARCHING, model["range_hint"],
             )  # fmt: skip
             # From here on there is something to go on from.
             self.folder.write(

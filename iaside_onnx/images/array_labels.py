@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..listener import Listener
 from ..spelling import option
+from .label_sets import LabelSets
+from .masks import MaskArray
 
 # Usual names, in the order of trying; "test" stands before what holds it beside "train".
 _PAIRS = (
@@ -37,6 +39,9 @@ _MOST_BYTES = 1 << 30
 LONGEST_NAME = 1000
 
 
+# What images are held against: a class, a set of labels, a mask, or nothing that is read.
+Held = Literal["class", "sets", "masks", "none"]
+_MASKS = (("images", "masks"), ("image", "mask"), ("x", "masks"), ("data", "masks"))
 # Of the images and of the labels, as options name them; None: the usual one.
 ArrayNames = tuple[str | None, str | None]
 
@@ -47,8 +52,9 @@ def choose_arrays(
     asked: ArrayNames,
     shapes: Callable[[], dict[str, tuple[int, ...]]],
     listener: Listener,
-) -> tuple[str, str]:
-    """Names of the arrays of images and of labels.
+    held: Held = "class",
+) -> tuple[str, str | None]:
+    """Names of the arrays of images and of labels; None where there are no labels, nor needed.
 
     Parameters
     ----------
@@ -65,7 +71,8 @@ def choose_arrays(
         One that was asked for is missing, or none has a usual name; lists what is there.
     """
     spelled = {name.lower(): name for name in reversed(stored)}
-    for pair in _PAIRS:
+    usual_pairs = (*_MASKS, *_PAIRS) if held in ("masks", "none") else _PAIRS
+    for pair in usual_pairs:
         images, labels = (
             spelled.get(usual) if given is None else given
             for given, usual in zip(asked, pair, strict=True)
@@ -78,6 +85,11 @@ def choose_arrays(
                 beside = f" (beside {', '.join(others[:6])})" if others else ""
                 listener.note(f"arrays: images '{images}', labels '{labels}'{beside}")
             return images, labels
+    if held == "none" and asked[1] is None:
+        for usual, _ in _PAIRS:
+            alone = spelled.get(usual) if asked[0] is None else asked[0]
+            if alone in stored:
+                return str(alone), None
     missing = [f"'{name}'" for name in asked if name is not None and name not in stored][:1]
     missing = missing or [
         f"'{usual}'"
@@ -93,6 +105,46 @@ def choose_arrays(
         f"{path}: holds no array named {names}, but {listed or 'nothing'}; name them with "
         f"{option('image_column')} and {option('label_column')}"
     )
+
+
+def held_against(
+    path: Path, name: str, labels: Any, ids: list[str], held: Held
+) -> LabelSets | MaskArray | None:
+    """Sets of labels, or masks, as an array holds them; None where it holds classes.
+
+    Sets are rows of 0 and 1, a column for each of the model's classes; masks whole numbers in
+    shape (n, height, width).
+
+    Raises
+    ------
+    DataError
+    """
+    if held not in ("sets", "masks"):
+        return None
+    shape, kind = tuple(labels.shape), labels.dtype.kind
+    where = f"{path}: '{name}' is {labels.dtype} {shape}"
+    if held == "masks":
+        sides = [side for side in shape[1:] if side != 1]
+        if shape[:1] != (len(ids),) or len(sides) != 2 or kind not in "iub":
+            raise DataError(
+                f"{where}; a mask of whole numbers for each of {len(ids)} images is needed, shape "
+                "(n, height, width)"
+            )
+        return MaskArray(path, labels, {each: row for row, each in enumerate(ids)})
+    if len(shape) != 2 or shape[0] != len(ids) or kind not in "iubf":
+        raise DataError(
+            f"{where}, and the model gives several labels an image: rows of 0 and 1 are needed, "
+            f"one for each of {len(ids)} images, with a column for each class of the model"
+        )
+    rows = np.asarray(labels)
+    if not ((rows == 0) | (rows == 1)).all():
+        raise DataError(f"{where}; a class has 0 or 1, and here are other numbers")
+    words = tuple(map(str, range(shape[1])))
+    sets = {
+        each: tuple(words[place] for place in np.flatnonzero(row))
+        for each, row in zip(ids, rows, strict=True)
+    }
+    return LabelSets(path, sets, {}, words, whole=True)
 
 
 def label_name(images: str, stored: Sequence[str]) -> str | None:

@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 from ..errors import DataError, PictureError, one_line
 from ..listener import Listener
 from ..spelling import option
-from .array_labels import ArrayNames, choose_arrays, images_last, label_name, label_numbers
+from .array_labels import (
+    ArrayNames,
+    Held,
+    choose_arrays,
+    held_against,
+    images_last,
+    label_name,
+    label_numbers,
+)
 from .pictures import MAX_BYTES, ImageSource, check_bytes, check_pixels
 
 # The most that a compressed .npz may unpack to; it has to be held in memory.
@@ -76,13 +84,17 @@ class ArrayImages(ImageSource):
         return pixels
 
 
-def npz_images(path: Path, names: ArrayNames, listener: Listener) -> ArrayImages:
+def npz_images(
+    path: Path, names: ArrayNames, listener: Listener, held: Held = "class"
+) -> ArrayImages:
     """Images and labels of a ``.npz``; uncompressed images stay on disk.
 
     Parameters
     ----------
     names : (str or None, str or None)
         Names of the arrays of images and labels; None: the usual ones.
+    held : str
+        What images are held against, which labels have to be.
 
     Raises
     ------
@@ -97,17 +109,21 @@ def npz_images(path: Path, names: ArrayNames, listener: Listener) -> ArrayImages
             def shapes() -> dict[str, tuple[int, ...]]:
                 return {name: _shape(archive, name) for name in members[:_MOST_NAMES]}
 
-            pair = choose_arrays(path, members, names, shapes, listener)
+            pair = choose_arrays(path, members, names, shapes, listener, held)
             images = _npz_array(path, archive, pair[0], in_place=True)
-            labels = _npz_array(path, archive, pair[1], in_place=False)
+            labels = None
+            if pair[1] is not None and held != "none":
+                labels = _npz_array(path, archive, pair[1], in_place=held == "masks")
     except DataError:
         raise
     except Exception as error:  # zip, header and dtype errors have no common base
         raise DataError(f"{path}: cannot be read as .npz ({one_line(error)})") from error
-    return _array_images(path, pair, images, labels)
+    return _array_images(path, pair, images, labels, held)
 
 
-def npy_images(path: Path, labels: Path | None, listener: Listener) -> ArrayImages:
+def npy_images(
+    path: Path, labels: Path | None, listener: Listener, held: Held = "class"
+) -> ArrayImages:
     """Images of a ``.npy`` in place, with labels of another: ``labels.npy`` beside it.
 
     Raises
@@ -115,6 +131,9 @@ def npy_images(path: Path, labels: Path | None, listener: Listener) -> ArrayImag
     DataError
     """
     beside = labels or path.parent / "labels.npy"
+    if held == "none":
+        there = beside.name if beside.is_file() and beside != path else None
+        return _array_images(path, (path.name, there), _npy_array(path), None, held)
     if not beside.is_file() or beside == path:
         raise DataError(
             f"{path}: holds no labels; put labels.npy beside it, or give "
@@ -128,7 +147,8 @@ def npy_images(path: Path, labels: Path | None, listener: Listener) -> ArrayImag
             "50,000 rows as CIFAR-10-C has them, five severities of 10,000 each: all are taken "
             "together; save the rows of one severity to audit it alone"
         )
-    return _array_images(path, (path.name, beside.name), images, numbers.whole())
+    stored = numbers if held == "masks" else numbers.whole()
+    return _array_images(path, (path.name, beside.name), images, stored, held)
 
 
 def _npy_array(path: Path) -> _InPlace:
@@ -214,7 +234,9 @@ def _data_offset(path: Path, entry: zipfile.ZipInfo) -> int:
     return int(entry.header_offset + _LOCAL_HEADER + name + extra)
 
 
-def hdf5_images(path: Path, names: ArrayNames, listener: Listener) -> ArrayImages:
+def hdf5_images(
+    path: Path, names: ArrayNames, listener: Listener, held: Held = "class"
+) -> ArrayImages:
     """Images and labels of an HDF5 file; images stay on disk. Arguments as of `npz_images`."""
     try:
         file = h5py.File(path, "r")
@@ -231,12 +253,13 @@ def hdf5_images(path: Path, names: ArrayNames, listener: Listener) -> ArrayImage
         def shapes() -> dict[str, tuple[int, ...]]:
             return {name: dataset.shape for name, dataset in arrays.items()}
 
-        pair = choose_arrays(path, list(arrays), names, shapes, listener)
-        images, labels = (arrays[name] for name in pair)
+        pair = choose_arrays(path, list(arrays), names, shapes, listener, held)
+        images = arrays[pair[0]]
+        labels = None if pair[1] is None or held == "none" else arrays[pair[1]]
         _check_count(path, images.shape)
-        for name in pair:
-            _check_storage(path, name, arrays[name])
-        return _array_images(path, pair, images, labels)
+        for name in (pair[0],) if labels is None else pair:
+            _check_storage(path, str(name), arrays[str(name)])
+        return _array_images(path, pair, images, labels, held)
     except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path}: cannot be read as HDF5: it is damaged") from error
 
@@ -401,22 +424,32 @@ def _datasets(group: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[st
             yield prefix + name, item
 
 
-def _array_images(path: Path, pair: tuple[str, str], images: Any, labels: Any) -> ArrayImages:
+def _array_images(
+    path: Path, pair: tuple[str, str | None], images: Any, labels: Any, held: Held
+) -> ArrayImages:
+    """Images with their labels, which are None where nothing is held against them."""
     shape = images.shape
-    if images.dtype is None or shape is None or labels.shape is None:
+    known = labels is None or labels.shape is not None
+    if images.dtype is None or shape is None or not known:
         raise DataError(f"{path}: '{pair[0]}' or '{pair[1]}' holds nothing")
     text = f"{path}: images have shape {shape}"
     if len(shape) not in (3, 4) or 0 in shape:
         raise DataError(f"{text}; n x H x W x C is needed")
     if images.dtype != np.uint8 and images.dtype.kind != "f":
         raise DataError(f"{path}: images are {images.dtype}; uint8 or float in [0, 1] is needed")
-    if images_last(shape, labels.shape):
+    if images_last(shape, () if labels is None else labels.shape):
         raise DataError(
             f"{text}, which is H x W x C x N, as MATLAB and SVHN have it; n x H x W x C is needed: "
             "save images.transpose(3, 0, 1, 2)"
         )
     _check_count(path, shape)
-    numbers, names = label_numbers(path, labels, shape[0])
+    ids = [f"{index:08d}" for index in range(shape[0])]
+    numbers: NDArray[np.int64] = np.zeros(len(ids), np.int64)
+    names = truths = None
+    if labels is not None:
+        truths = held_against(path, str(pair[1]), labels, ids, held)
+        if truths is None:
+            numbers, names = label_numbers(path, labels, shape[0])
     first = len(shape) == 4 and shape[1] in (1, 3)
     last = len(shape) == 4 and shape[3] in (1, 3)
     if len(shape) == 4 and first == last:
@@ -424,5 +457,9 @@ def _array_images(path: Path, pair: tuple[str, str], images: Any, labels: Any) -
     height, width = shape[2:] if first else shape[1:3]
     check_pixels(height, width, str(path))
     check_bytes(math.prod(shape[1:]) * images.dtype.itemsize, str(path))
-    ids = [f"{index:08d}" for index in range(shape[0])]
-    return ArrayImages(ids, numbers, names, images, first, str(path), naming="words")
+    unused = None
+    if held == "none" and pair[1] is not None:
+        unused = f"labels '{pair[1]}' beside the images of {path} are not used"
+    return ArrayImages(
+        ids, numbers, names, images, first, str(path), naming="words", truths=truths, unused=unused
+    )

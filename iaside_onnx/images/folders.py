@@ -42,15 +42,12 @@ class PhotoFiles(ImageSource):
     pairs : dict
         Where a file of labels has both a number and a name: each pair of these, and where it
         stands first.
-    truths : LabelSets, MaskFolder or None
-        What is known of each picture beside one class.
     """
 
     root: Path
     doubt: str | None = None
     skipped: tuple[str, ...] = ()
     pairs: dict[tuple[int, str], str] = field(default_factory=dict)
-    truths: LabelSets | MaskFolder | None = None
 
     def where(self, index: int) -> str:
         """The file's path."""

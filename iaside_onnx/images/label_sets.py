@@ -62,12 +62,15 @@ class LabelSets:
         The line in which a label stands first.
     classes : tuple of str or None
         Names of all classes in order, where the table has a column for each.
+    whole : bool
+        The columns have no names: they are all the model's classes, in its order.
     """
 
     table: Path
     sets: dict[str, tuple[str, ...]]
     lines: dict[str, int]
     classes: tuple[str, ...] | None = None
+    whole: bool = False
 
     def digest(self, name: str) -> bytes:
         """SHA-256 of the labels of a picture, whatever their order."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +26,69 @@ _MODES = {
 }  # fmt: skip
 
 
+class Masks(ABC):
+    """The mask of each picture of a source, by the picture's id."""
+
+    @property
+    @abstractmethod
+    def place(self) -> Path:
+        """The folder or file that holds them."""
+
+    @abstractmethod
+    def where(self, name: str) -> str:
+        """How errors name a mask."""
+
+    @abstractmethod
+    def digest(self, name: str) -> bytes:
+        """SHA-256 of a mask as it is stored."""
+
+    @abstractmethod
+    def mask(self, name: str) -> NDArray[np.int32]:
+        """Numbers of the classes as a mask holds them, shape (height, width)."""
+
+
 @dataclass(frozen=True)
-class MaskFolder:
+class MaskArray(Masks):
+    """Masks in an array, shape (n, height, width), in the order of the images.
+
+    Attributes
+    ----------
+    path : Path
+    masks : array
+        Anything that gives one by its place, such as an open HDF5 dataset.
+    rows : dict
+        Place of the mask of each picture, by the picture's id.
+    """
+
+    path: Path
+    masks: Any
+    rows: dict[str, int]
+
+    @property
+    def place(self) -> Path:
+        """The file."""
+        return self.path
+
+    def where(self, name: str) -> str:
+        """The file's path and the row."""
+        return f"{self.path}: mask {name}"
+
+    def digest(self, name: str) -> bytes:
+        """SHA-256 of its size and numbers, of whatever type these are."""
+        mask = self.mask(name)
+        return hashlib.sha256(str(mask.shape).encode() + mask.astype("<i4").tobytes()).digest()
+
+    def mask(self, name: str) -> NDArray[np.int32]:
+        """A row, without axes of length one."""
+        try:
+            row = np.asarray(self.masks[self.rows[name]])
+        except (OSError, RuntimeError, ValueError) as error:  # a damaged chunk, a file cut off
+            raise DataError(f"{self.where(name)}: its data are damaged") from error
+        return row.reshape([side for side in row.shape if side != 1] or [1, 1]).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class MaskFolder(Masks):
     """The masks of a folder of pictures: one of the same name, but for its suffix.
 
     Attributes
@@ -76,13 +139,18 @@ class MaskFolder:
             )
         return cls(folder, files)
 
-    def where(self, name: str) -> Path:
-        """The mask of a picture, by its id."""
-        return self.folder / self.files[name]
+    @property
+    def place(self) -> Path:
+        """The folder."""
+        return self.folder
+
+    def where(self, name: str) -> str:
+        """The path of the mask of a picture, by its id."""
+        return str(self.folder / self.files[name])
 
     def content(self, name: str) -> bytes:
         """Bytes of the mask of a picture."""
-        path = self.where(name)
+        path = Path(self.where(name))
         try:
             return read_bounded(path, MAX_BYTES, DataError)
         except OSError as error:
@@ -105,7 +173,7 @@ class MaskFolder:
         """
         path = self.where(name)
         try:
-            picture = decode(self.content(name), str(path))
+            picture = decode(self.content(name), path)
         except PictureError as error:
             raise DataError(f"{path}: cannot be read as a mask ({error.reason})") from error
         if picture.mode in _MODES:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, PictureError
 from ..spelling import option
-from .array_labels import LONGEST_NAME, numbered
+from .array_labels import LONGEST_NAME, Held, numbered
 from .arrays import MAX_IMAGES
 from .pictures import MAX_BYTES, ImageSource, check_bytes
 
@@ -114,7 +114,11 @@ class ParquetPictures(ImageSource):
 
 
 def parquet_pictures(
-    files: list[Path], image_column: str | None = None, label_column: str | None = None
+    files: list[Path],
+    image_column: str | None = None,
+    label_column: str | None = None,
+    *,
+    held: Held = "class",
 ) -> ParquetPictures:
     """Index files by their footers and label columns.
 
@@ -137,24 +141,32 @@ def parquet_pictures(
     starts = array("q")
     texts: dict[str, int] = {}
     layout: tuple[Any, ...] = ()
+    unused = None
     for number, path in enumerate(files):
         with _opened(path) as table:
             schema = table.schema_arrow
             image = _column(path, schema, image_column, _IMAGE_COLUMNS, "image", _is_image)
-            label = _column(path, schema, label_column, _LABEL_COLUMNS, "label", _is_label)
-            words = _is_text(schema.field(label).type)
-            names = _class_names(schema, label)
+            label, words, names = "", False, None
+            if held != "none":
+                label = _column(path, schema, label_column, _LABEL_COLUMNS, "label", _is_label)
+                words = _is_text(schema.field(label).type)
+                names = _class_names(schema, label)
+            elif beside := [name for name in schema.names if name in (label_column, "label")]:
+                unused = f"labels '{beside[0]}' beside the pictures of {files[0]} are not used"
             if number and layout != (image, label, names, words):
                 raise DataError(f"{path}: its columns or class names differ from {files[0].name}")
             layout = image, label, names, words
-            image_column, label_column = image, label
+            image_column, label_column = image, label or label_column
             parts = [table.metadata.row_group(part) for part in range(table.num_row_groups)]
             rows = [part.num_rows for part in parts]
             if min(rows, default=0) < 0 or len(ids) + sum(rows) > MAX_IMAGES:
                 raise DataError(f"{path}: declares more than the {MAX_IMAGES:,} rows allowed")
             for column in (image, label) if words else (image,):
                 _check_sizes(path, parts, column)
-            labels.append(_labels(path, table, label, texts))
+            if held == "none":
+                labels.append(np.zeros(sum(rows), np.int64))
+            else:
+                labels.append(_labels(path, table, label, texts))
             if len(labels[-1]) != sum(rows):
                 raise DataError(
                     f"{path}: declares {sum(rows):,} rows but has {len(labels[-1]):,} labels"
@@ -167,7 +179,7 @@ def parquet_pictures(
     if not ids:
         raise DataError(f"{files[0]}: holds no rows")
     numbers = np.concatenate(labels)
-    pictures = ParquetPictures(ids, numbers, names, files, image, groups, starts)
+    pictures = ParquetPictures(ids, numbers, names, files, image, groups, starts, unused=unused)
     if texts:
         own_numbers, written = numbered(list(texts))
         pictures.labels = own_numbers[numbers]

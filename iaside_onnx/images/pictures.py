@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +67,13 @@ Picture = Image.Image | NDArray[Any]
 Naming = Literal["folders", "list", "words"]
 
 
+class Truths(Protocol):
+    """What images are held against where that is no class, by their ids."""
+
+    def digest(self, name: str) -> bytes:
+        """SHA-256 of what is known of an image."""
+
+
 @dataclass
 class ImageSource(ABC):
     """Labelled images in a fixed order, read and decoded one at a time.
@@ -81,12 +88,18 @@ class ImageSource(ABC):
     naming : {"folders", "list", "words"}
         What the names are: folders, whose sorted order may count the classes; a column's own list,
         which counts them; or words beside files, which have no order.
+    truths : Truths or None
+        What is known of each picture beside one class.
+    unused : str or None
+        Which labels are there and were not read, as nothing is held against them.
     """
 
     ids: list[str]
     labels: NDArray[np.int64]
     class_names: list[str] | None
     naming: Naming = field(default="list", kw_only=True)
+    truths: Truths | None = field(default=None, kw_only=True)
+    unused: str | None = field(default=None, kw_only=True)
 
     @abstractmethod
     def content(self, index: int) -> bytes:

@@ -18,10 +18,10 @@ from ..listener import Listener
 from ..plurals import counted
 from ..spelling import option
 from ..storage.regular_file import check_regular, nearby
+from .array_labels import Held
 from .arrays import hdf5_images, npy_images, npz_images
 from .fingerprints import Fingerprints
 from .folders import (
-    PhotoFiles,
     all_pictures,
     class_folders,
     labelled_files,
@@ -71,6 +71,8 @@ class Reading:
         will do, however they lie in it.
     sets : bool
         Images have several labels each, or none: `labels` is a table of sets.
+    masks : bool
+        What the files of images bring for labels are masks.
     """
 
     images: Path
@@ -82,6 +84,7 @@ class Reading:
     label_order: str | None = None
     own_answers: bool = False
     sets: bool = False
+    masks: bool = False
 
     @classmethod
     def asked(
@@ -105,9 +108,24 @@ class Reading:
         return reading
 
     def of_task(self, task: str) -> Reading:
-        """The same, a table of labels read as sets where the model gives several labels."""
+        """The same, with labels read as the sets or masks that the model needs."""
         table = self.labels is not None and not self.labels.is_dir()
-        return replace(self, sets=True) if table and task == "several-labels" else self
+        if task == "several-labels" and (table or self.brings_labels):
+            return replace(self, sets=True)
+        return replace(self, masks=True) if task == "dense" and self.brings_labels else self
+
+    @property
+    def brings_labels(self) -> bool:
+        """Whether labels come from the files of the images, which are no pictures in a folder."""
+        archives = not self.images.is_dir() or bool(in_folder(self.images))
+        return archives and not self.own_answers
+
+    @property
+    def held(self) -> Held:
+        """What images are held against."""
+        if self.own_answers:
+            return "none"
+        return "masks" if self.masks else "sets" if self.sets else "class"
 
     def open(self, listener: Listener | None = None) -> ImageSource:
         """Open a folder, an array file, tar shards or Parquet files as labelled images.
@@ -135,6 +153,8 @@ class Reading:
             )
         try:
             source = self._opened(columns, listener or Listener())
+            if source.unused and listener is not None:
+                listener.note(source.unused)
             return without_labels(source) if self.own_answers else source
         except OSError as error:
             where = error.filename or self.images
@@ -159,19 +179,24 @@ class Reading:
         kinds = {file.suffix.lower() for file in files}
         if kinds == {".npy"} and len(files) == 1 and columns is None:
             self._refuse_array_names()
-            return npy_images(path, labels, listener)
+            return npy_images(path, labels, listener, self.held)
         if labels is not None:
             raise DataError(f"{option('labels')} goes with a folder; {path} brings its own labels")
         names = self.image_column, self.label_column
+        if kinds <= {".parquet", *_TAR} and self.held in ("sets", "masks"):
+            raise DataError(
+                f"{path}: is read with one class an image; sets of labels and masks come from "
+                "files beside a folder of pictures, or from arrays (.npz, .npy, .h5)"
+            )
         if kinds == {".parquet"}:
-            return parquet_pictures(files, *names)
+            return parquet_pictures(files, *names, held=self.held)
         if len(files) == 1 and kinds == {".npz"}:
-            return npz_images(path, names, listener)
+            return npz_images(path, names, listener, self.held)
         if len(files) == 1 and kinds <= {".h5", ".hdf5"}:
-            return hdf5_images(path, names, listener)
+            return hdf5_images(path, names, listener, self.held)
         self._refuse_array_names()
         if kinds <= _TAR:
-            return tar_pictures(files)
+            return tar_pictures(files, self.held)
         raise DataError(f"{path}: {other_file(kinds)}")
 
     def _in_folder(self, columns: tuple[str, str] | None, listener: Listener) -> ImageSource | None:
@@ -306,7 +331,7 @@ class Sample:
         Shape (K, 32), as it was when it was first read.
         """
         contents = self.content_digests
-        truths = self.source.truths if isinstance(self.source, PhotoFiles) else None
+        truths = self.source.truths
         if truths is None:
             return contents
         rows = zip(self.ids, contents, strict=True)

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..errors import DataError, PictureError, one_line
+from .array_labels import Held
 from .pictures import SUFFIXES, ImageSource, check_bytes, class_number, relative_name
 
 _LABEL_KEYS = ("label", "cls")
@@ -64,7 +65,7 @@ class TarPictures(ImageSource):
         return encoded
 
 
-def tar_pictures(shards: list[Path]) -> TarPictures:
+def tar_pictures(shards: list[Path], held: Held = "class") -> TarPictures:
     """Index shards in one pass over their headers and labels.
 
     A label is a member ``.cls`` (an integer as text), else ``label`` or ``cls`` (an integer) of a
@@ -78,20 +79,22 @@ def tar_pictures(shards: list[Path]) -> TarPictures:
     """
     ids: list[str] = []
     places = (array("q"), array("q"), array("q"))
-    labels = array("q")
+    labels, unused = array("q"), None
     for number, shard in enumerate(shards):
         with _opened(shard) as content:
             first = len(ids)
             for key, members in groupby(_members(shard), key=lambda member: _split(member.name)[0]):
-                sample = _sample(shard, content, key, members)
+                sample = _sample(shard, content, key, members, held)
                 if sample is None:
                     continue
                 picture, label = sample
+                if held == "none" and label is not None:
+                    unused = f"labels beside the pictures of {shards[0]} are not used"
                 ids.append(f"{shard.name}/{relative_name(picture.name)}")
                 place = number, picture.offset_data, picture.size
                 for column, value in zip(places, place, strict=True):
                     column.append(value)
-                labels.append(label)
+                labels.append(label or 0)
         if len(set(ids[first:])) < len(ids) - first:
             raise DataError(f"{shard}: holds two pictures of one name")
     if not ids:
@@ -99,7 +102,8 @@ def tar_pictures(shards: list[Path]) -> TarPictures:
             f"{shards[0]}: holds no pictures; a sample is KEY.jpg (or .png, ...) beside KEY.cls or "
             "KEY.json, where KEY has no dot"
         )
-    return TarPictures(ids, np.array(labels, np.int64), None, shards, places)
+    numbers = np.array(labels, np.int64)
+    return TarPictures(ids, numbers, None, shards, places, unused=unused)
 
 
 def _opened(shard: Path) -> BinaryIO:
@@ -188,8 +192,8 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def _sample(
-    shard: Path, content: BinaryIO, key: str, members: Iterable[tarfile.TarInfo]
-) -> tuple[tarfile.TarInfo, int] | None:
+    shard: Path, content: BinaryIO, key: str, members: Iterable[tarfile.TarInfo], held: Held
+) -> tuple[tarfile.TarInfo, int | None] | None:
     """Picture and label among the members of one key; None where both are missing."""
     parts: dict[str, tarfile.TarInfo] = {}
     for member in members:
@@ -202,12 +206,14 @@ def _sample(
     if len(pictures) > 1:
         names = ", ".join(member.name for member in pictures)
         raise DataError(f"{shard}: sample '{key}' has several pictures ({names}); leave one")
-    label = _label(shard, content, parts)
+    # A label that is not used is not read.
+    unread = 0 if "cls" in parts else None
+    label = unread if held == "none" else _label(shard, content, parts)
     if not pictures:
-        if "cls" in parts:
+        if "cls" in parts and held != "none":
             raise DataError(f"{shard}: sample '{key}' has a label but no picture next to it")
         return None
-    if label is None:
+    if label is None and held != "none":
         raise DataError(
             f"{shard}: picture '{pictures[0].name}' has no label next to it: a member {key}.cls, "
             f"or {key}.json with {' or '.join(_LABEL_KEYS)}"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArtifactError
-from ..mathematics.boxes import MOST, NUMBERS, corners, detections
+from ..mathematics.boxes import LEAST, MOST, NUMBERS, corners, detections
 from ..mathematics.one_label import answers
 from ..spelling import option
 
@@ -148,7 +148,7 @@ class DetectionHead:
             count = int(own[3].reshape(-1)[0]) if len(own) > 3 else len(scores)
             return boxes[:count], scores[:count], classes[:count]
         if self.form.startswith("yolo"):
-            table = own[0].T if self.transposed else own[0]
+            table = np.asarray(own[0].T if self.transposed else own[0], np.float32)
             boxes, scores = table[:, :4], table[:, 4:]
             if self.form == "yolo-objectness":
                 scores = scores[:, 1:] * scores[:, :1] if scores.shape[1] > 1 else scores
@@ -157,8 +157,19 @@ class DetectionHead:
         else:
             boxes, scores = own[0], own[1].T if self.transposed else own[1]
             scores = _confidences(self.form, scores.astype(np.float32))
-        best = answers(scores)
-        return boxes, scores[np.arange(len(scores)), best], best
+        return _likely(boxes, scores)
+
+
+def _likely(
+    boxes: NDArray[Any], scores: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Boxes, confidences and classes of the candidates that may count, of many that do not.
+
+    Not-a-number stays, wherever it is.
+    """
+    highest = scores.max(axis=1)
+    places = np.flatnonzero(~(highest < LEAST) | np.isnan(boxes).any(axis=1))
+    return boxes[places], highest[places], answers(scores[places])
 
 
 def _confidences(form: str, scores: NDArray[np.float32]) -> NDArray[np.float32]:

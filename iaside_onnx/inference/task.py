@@ -215,8 +215,15 @@ class OneLabel(Settled):
         return cooled[np.arange(len(cooled)), references].astype(np.float32)
 
     def readings(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Log-probabilities of all classes, shape (n, classes)."""
-        return log_softmax(self.scores.logits(scores) / self.temperature)
+        """Log-probabilities of all classes, shape (n, classes).
+
+        Probabilities in steps are not divided by their sum: the floors of many classes that stand
+        at zero would add up to a mass that no class has.
+        """
+        logits = self.scores.logits(scores)
+        if self.scores.step and not self._normalised:
+            return np.minimum(logits.astype(np.float64), 0.0)
+        return log_softmax(logits / self.temperature)
 
     def worth(self, readings: NDArray[Any], references: NDArray[np.int64]) -> NDArray[np.float64]:
         """Log-probability of each image's class."""
@@ -244,4 +251,5 @@ class OneLabel(Settled):
         self, readings: NDArray[np.float64], clean: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Sum over classes of how far their probabilities moved, in [0, 2]."""
-        return np.asarray(np.abs(np.exp(readings) - np.exp(clean)).sum(axis=-1))
+        moved = np.abs(np.exp(readings) - np.exp(clean)).sum(axis=-1)
+        return np.asarray(np.minimum(moved, 2.0))

@@ -88,7 +88,7 @@ def equal_energy_edges(
     >>> import numpy as np
     >>> falling = 1.0 / (1.0 + np.arange(9.0)) ** 2
     >>> equal_energy_edges(np.outer(falling, falling)[[0, *range(1, 9), *range(7, 0, -1)]], 16, 3)
-    (0.25, 0.375)
+    (0.25, 0.5)
     """
     values = real_numbers("power", power, axes=2).astype(np.float64)
     height = values.shape[-2]

@@ -298,7 +298,7 @@ def _kind_of(request: Request, *, labelled: bool) -> TaskKind | None:
     classifier = open_model(
         quiet, sample, check_range=False, told=Told.by(reading.labels, reading.class_names)
     )
-    if why := without_truths(classifier, reading):
+    if why := without_truths(classifier.kind, reading):
         raise DataError(why)
     return classifier.kind
 
@@ -368,7 +368,7 @@ def open_model(
         *_, last = automatic()
         request.listener.warning(f"{said(error)}: so it runs on {last}")
         classifier = opened(last)
-    if why := without_truths(classifier, request.reading):
+    if why := without_truths(classifier.kind, request.reading):
         raise DataError(why)
     classifier = with_thresholds(classifier, request)
     if check_range:

@@ -11,16 +11,15 @@ from numpy.typing import NDArray
 from ..errors import DataError, InvalidOption
 from ..images.class_index import ClassIndex
 from ..images.class_names import shown
-from ..images.folders import PhotoFiles
 from ..images.label_sets import LabelSets
-from ..images.masks import MaskFolder
+from ..images.masks import Masks
 from ..images.sample import OWN_ANSWERS, Reading, Sample
 from ..inference.classifier import Classifier
 from ..listener import Listener
 from ..mathematics.dense import IGNORED
 from ..preprocessing.mask import fitted_mask
 from ..spelling import option
-from ..tasks import DETECTOR
+from ..tasks import DETECTOR, TaskKind
 from .model_names import ModelNames, model_names
 from .request import Request
 from .thresholds import as_number, thresholds
@@ -30,20 +29,20 @@ NEVER_COUNTED = 255
 _NAMES = option("class_names", like="FILE")
 
 
-def without_truths(classifier: Classifier, reading: Reading) -> str | None:
+def without_truths(kind: TaskKind, reading: Reading) -> str | None:
     """What labels a model needs that are not those given, for an error; None where all is well."""
     if reading.own_answers:
         return None
-    given = reading.labels is not None
+    given = reading.labels is not None or reading.brings_labels
     masks = given and reading.labels is not None and reading.labels.is_dir()
-    kind, own = classifier.kind, option("labels", OWN_ANSWERS)
+    own = option("labels", OWN_ANSWERS)
     if kind.name == "several-labels" and (not given or masks):
         return (
             f"the model gives {kind.what}, which one class a folder does not tell: give "
             f"{option('labels', like='FILE')} (columns file,labels with the labels separated by "
             f"';', or one column a class with 0 and 1), or {own} for its own decisions"
         )
-    if kind.name == "dense" and not masks:
+    if kind.name == "dense" and not masks and not reading.brings_labels:
         return (
             f"the model gives {kind.what}, which is held against masks: give "
             f"{option('labels', like='FOLDER')} with a mask for each picture, of the same name, or "
@@ -67,16 +66,16 @@ def settled_truths(
     DataError
     """
     reading, listener = request.reading, request.listener
-    truths = sample.source.truths if isinstance(sample.source, PhotoFiles) else None
-    if isinstance(truths, MaskFolder):
+    truths = sample.source.truths
+    if isinstance(truths, Masks):
         form = classifier.form
         classifier = replace(classifier, mask_size=(form.height, form.width))
         ignore = request.settings.ignore
         return classifier, mask_targets(truths, sample, positions, classifier, ignore)
-    if truths is None:
+    if not isinstance(truths, LabelSets):
         raise DataError(
-            f"{reading.images}: holds no table of sets of labels; they are read from a file beside "
-            f"a folder of pictures ({option('labels', like='FILE')})"
+            f"{reading.images}: holds no sets of labels; they are read from a file beside a folder "
+            f"of pictures ({option('labels', like='FILE')}), or from arrays of 0 and 1"
         )
     names = model_names(classifier, reading, listener)
     if names is not None:
@@ -133,6 +132,11 @@ def _places(
     """The model's class of each label, or of each column of a table."""
     table, classes, offset = truths.table, classifier.classes, classifier.label_offset
     columns = truths.classes is not None
+    if truths.whole and len(words) + offset != classes:
+        raise DataError(
+            f"{table}: labels have {len(words)} columns, but the model has {classes} classes; "
+            f"one column a class is needed, in its order (see {option('label_offset')})"
+        )
     if all(_is_number(word) for word in words):
         _check_numbers(truths, words, names)
         places = [int(word) + offset for word in words]
@@ -211,7 +215,7 @@ def _where(truths: LabelSets, word: str) -> str:
 
 
 def mask_targets(
-    truths: MaskFolder,
+    truths: Masks,
     sample: Sample,
     positions: list[int],
     classifier: Classifier,
@@ -249,14 +253,14 @@ def mask_targets(
             )
     if classifier.classes == 2 and highest == 0 and never and ignore != NEVER_COUNTED:
         raise DataError(
-            f"{truths.folder}: its masks hold 0 and {NEVER_COUNTED} alone, and {NEVER_COUNTED} "
+            f"{truths.place}: its masks hold 0 and {NEVER_COUNTED} alone, and {NEVER_COUNTED} "
             "does not count; give masks of 0 and 1"
         )
     return targets
 
 
 def _classes(
-    truths: MaskFolder,
+    truths: Masks,
     name: str,
     mask: NDArray[np.int32],
     size: tuple[int, int],

@@ -31,7 +31,7 @@ def answer(audit: Audit, commands: Mapping[str, list[str]] | None = None) -> dic
         "own": found.own_answers,
         "note": "" if found.of_classes else found.note,
         "counted": found.answers,
-        "guess": f"{100 * found.guess:.3g}",
+        "guess": f"{100 * found.guess:.3g}" if found.guess else None,
         "keep": f"{100 * found.keep:.4g}",
         "severities": SEVERITIES,
         "level": percent(found.confidence),
@@ -113,10 +113,11 @@ def _chart(audit: Audit, group: GroupVerdict) -> Chart:
         group.kind.capitalize(),
         f"A dot for each corruption: share of {found.answers}, with its interval. "
         f"{'' if found.accuracy is None else f'Untouched images: {clean:.2f}; '}"
-        f"guessing: {found.guess:.2f}; at least {kept:.2f} is to be kept.",
+        f"{f'guessing: {found.guess:.2f}; ' if found.guess else ''}"
+        f"at least {kept:.2f} is to be kept.",
         f"share of {found.answers}",
     )
-    lines = [("keep", kept), ("guess", found.guess)]
+    lines = [("keep", kept), *([("guess", found.guess)] if found.guess else [])]
     lines = lines if found.accuracy is None else [("clean", clean), *lines]
     return dot_rows(
         [series], list(map(words, names)), about,

@@ -82,7 +82,7 @@ def right_answers_of(
         "levels": _levels(levels(first)),
         "all_severities": levels(first) == list(first.severities),
         "perturbations": len(first.perturbations),
-        "guess": percent(guessing(first)),
+        "guess": guess_words(first),
         "judged": [number for number, verdict in found.items() if verdict is not None],
         # The most right first.
         "rows": [
@@ -93,6 +93,12 @@ def right_answers_of(
         "pairs": _pairs(labels, measured) if len(measured) < RANKED else [],
         "ranked": _ranked(labels, measured) if len(measured) >= RANKED else None,
     }
+
+
+def guess_words(report: RobustnessReport) -> str | None:
+    """What guessing gets right; None in tasks where there is nothing to guess."""
+    guess = guessing(report)
+    return percent(guess) if guess else None
 
 
 def right_under_all(report: RobustnessReport) -> float:
@@ -299,7 +305,8 @@ def right_rows(labels: Sequence[str], measured: Mapping[int, RobustnessReport]) 
             for name, *each in zip(names, right, low, high, strict=True)
         ]
         series.append(Values(right, said, (low, high)))
-    lines = [("guess", guessing(first))]
+    guess = guessing(first)
+    lines = [("guess", guess)] if guess else []
     if not first.of_own_answers:
         alone = len(measured) == 1
         lines += [
@@ -310,7 +317,8 @@ def right_rows(labels: Sequence[str], measured: Mapping[int, RobustnessReport]) 
         "errors",
         f"{counted.capitalize()} under each corruption, mean of {_levels(first.severities)}",
         f"A dot for each model and corruption: share of {counted}, mean over severities, with its "
-        "interval; the largest loss on top. Lines: untouched images, and guessing.",
+        "interval; the largest loss on top. Lines: untouched images"
+        f"{', and guessing' if guess else ''}.",
         f"share of {counted}",
     )
     return dot_rows(

@@ -13,7 +13,6 @@ from ..comparisons.agreement import grounds_apart, shared_attacks
 from ..comparisons.baseline import relative
 from ..errors import UsageError
 from ..results.damage_words import radius_text
-from ..results.group_verdict import guessing
 from ..results.report import Report
 from ..results.robustness import Relative, RobustnessReport
 from ..results.snr import SnrReport
@@ -21,7 +20,7 @@ from ..results.spread import Spread
 from ..views.snr_plot import by_kind
 from ..views.text import NOT_KNOWN, interval, number, percent, words
 from .charts import Chart, Values, Words, dot_rows, line_chart, scatter
-from .measured import right_rows
+from .measured import guess_words, right_rows
 
 _MOST_MPE = 2.0
 _BANDS = "band, lowest to highest frequency"
@@ -109,7 +108,7 @@ def cost(
         "rows": rows,
         "images": len(first.labels),
         "several": len(measured) > 1,
-        "guess": percent(guessing(first)),
+        "guess": guess_words(first),
         "errors": right_rows(labels, measured),
         "changes": _changes(labels, measured) if _drawn(first) else None,
         "scatters": _scatters(reports, labels, measured, against),

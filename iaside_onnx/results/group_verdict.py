@@ -252,20 +252,23 @@ class Verdicts:
         answers = "model's own answers" if self.own_answers else "right answers"
         if not self.of_classes:
             answers = self.answers
-        known = (
-            "answers that are nearly all of one class"
-            if self.own_answers
-            else ("an accuracy that is not clearly above guessing")
-        )
+        beyond, unknown = " beyond guessing", "an accuracy that is not clearly above guessing"
+        if self.own_answers and self.of_classes:
+            unknown = "answers that are nearly all of one class"
+        elif not self.of_classes:
+            unknown = f"{answers} that are hardly more than guessing gets"
+        unknown = f" or {unknown} ({self.guess:.3g})"
+        if not self.guess:  # there is nothing to guess
+            beyond, unknown = "", ""
         return (
             f"Robust to a group: under every corruption in it, at least {percent(self.keep)} of "
-            f"the {answers} beyond guessing are kept (mean of severities "
+            f"the {answers}{beyond} are kept (mean of severities "
             f"{listed(map(str, SEVERITIES))}; lower ends of {percent(self.confidence)} "
             "intervals: BCa bootstrap over images, clean and corrupted paired, and wide enough for "
             "what so many images may not have shown). Not robust: under some corruption "
             f"less is kept (upper end at a confidence of 1 - {1 - self.confidence:.2g} / "
             "corruptions in the group). Else undecided, as with fewer than "
-            f"{LEAST_IMAGES} images or {known} ({self.guess:.3g})."
+            f"{LEAST_IMAGES} images{unknown}."
         )
 
     @property
