@@ -82,7 +82,8 @@ class Settings:
     separate_dc : bool
         DC is a player of its own.
     norm : {"linf", "l2", "l1"}
-        How the two axis frequencies make a radius.
+        How the two axis frequencies make a radius: rings are square, as published, round or
+        diamonds.
     spacing : {"linear", "octave", "equal-energy", "given"}
         Where the edges of the bands lie: of equal width, each twice as far out as the one before,
         such that the bands hold equal shares of the sample's mean power spectrum

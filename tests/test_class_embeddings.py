@@ -23,7 +23,7 @@ from iaside_onnx.page.repeat import repetition
 from . import graphs
 
 SIZE, WAVES, NAMES = 16, [3, 5, 7], ["three", "five", "seven"]
-FEW = {"bands": 4, "absence": "zero", "preprocess": "unit"}
+FEW = {"bands": 4, "norm": "linf", "absence": "zero", "preprocess": "unit"}
 
 
 def classes_of(folder, seed, count=6):

@@ -184,7 +184,10 @@ BAD_INPUT = {
     "tar with absolute names": (absolute_tar, "relative name"),
     "truncated parquet": (truncated_parquet, "x.parquet: cannot be read as Parquet"),
     "empty folder": (lambda p: pictures(p), "--labels"),
-    "more bands than frequencies": (lambda p: [p.model, p.data, "--bands", 12], "at most 9"),
+    "more bands than frequencies": (
+        lambda p: [p.model, p.data, "--norm", "linf", "--bands", 12],
+        "at most 9",
+    ),
     "too many players": (lambda p: [p.model, p.data, "--bands", 65], "2 to 64"),
     "separate dc counts": (lambda p: [p.model, p.data, "--bands", 64, "--separate-dc"], "2 to 64"),
     "cuda without cuda": (lambda p: [p.model, p.data, "--provider", "cuda"], "cuda"),

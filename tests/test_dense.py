@@ -211,7 +211,7 @@ def test_the_axis_of_the_classes_is_the_one_without_the_proportions(shape, layou
 
 
 SIZE = 16
-FEW = {"bands": 4, "absence": "zero", "preprocess": "unit"}
+FEW = {"bands": 4, "norm": "linf", "absence": "zero", "preprocess": "unit"}
 
 
 @pytest.fixture
@@ -336,7 +336,7 @@ def test_every_number_that_a_mask_can_hold_may_be_left_out(tmp_path, scene, iasi
         Image.fromarray(np.where(mask == 255, number, mask)).save(path.with_suffix(".tif"))
         path.unlink()
     asked = ("--labels", masks, "--bands", 4, "--absence", "zero", "--preprocess", "unit")
-    asked += ("-o", tmp_path / "r.h5")
+    asked += ("--norm", "linf", "-o", tmp_path / "r.h5")
     told = iaside("analyze", model, images, *asked)
     assert f"--ignore {number} leaves such pixels out" in told.stderr.splitlines()[-1]
     told = iaside("analyze", model, images, *asked, "--ignore", number)

@@ -18,7 +18,7 @@ from . import graphs
 from .conftest import write_npz
 
 SIZE, WAVES = 16, [3, 3, 5, 7]
-FEW = {"bands": 4, "absence": "zero", "preprocess": "unit"}
+FEW = {"bands": 4, "norm": "linf", "absence": "zero", "preprocess": "unit"}
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def waves(tmp_path):
 
 
 def audit(model, data, **settings):
-    return ia.analyze(model, data, **{"bands": 4, "absence": "zero", **settings})
+    return ia.analyze(model, data, **{"bands": 4, "norm": "linf", "absence": "zero", **settings})
 
 
 def test_a_model_that_reads_one_band_only(tmp_path, waves):
@@ -174,7 +174,7 @@ def test_magnitude_reading_agrees_with_the_slow_path(tmp_path):
     labels = np.array([0, 1, 2])
     model = graphs.small_network(tmp_path / "m.onnx")
     data = write_npz(tmp_path / "d.npz", np.moveaxis(images, 1, -1), labels)
-    report = ia.analyze(model, data, bands=3, absence="zero", output_map="magnitude")
+    report = ia.analyze(model, data, bands=3, norm="linf", absence="zero", output_map="magnitude")
     statistics = SampleStatistics()
     for image in images:
         statistics.add(image)

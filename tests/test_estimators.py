@@ -289,8 +289,8 @@ def test_a_time_budget_ends_with_what_there_is(model, pictures):
 
 def test_commands_on_drawn_reports(tmp_path, model, pictures, iaside):
     report = tmp_path / "d.h5"
-    made = iaside("analyze", model, pictures, "-o", report, "--bands", 16, "--samples", 8,
-                  "--estimator", "permutation", "--passes", 60, "--json")  # fmt: skip
+    made = iaside("analyze", model, pictures, "-o", report, "--norm", "linf", "--bands", 16,
+                  "--samples", 8, "--estimator", "permutation", "--passes", 60)  # fmt: skip
     assert made.exit_code == 2  # 16 pixels have no 16 bands
     made = iaside("analyze", model, pictures, "-o", report, "--bands", 8, "--samples", 8,
                   "--estimator", "regression", "--passes", 9, "--json")  # fmt: skip

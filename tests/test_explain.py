@@ -23,7 +23,7 @@ from .conftest import write_npz
 from .dying import dies
 
 SIZE, CYCLES = 16, [1, 3, 5, 7]
-QUICK = {"bands": 4, "batch": 16, "threads": 1}
+QUICK = {"bands": 4, "norm": "linf", "batch": 16, "threads": 1}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from . import graphs
 from .conftest import write_npz
 
 SIZE, CYCLES = 16, [1, 3, 5, 7]
-FEW = {"bands": 4, "absence": "zero", "preprocess": "unit"}
+FEW = {"bands": 4, "norm": "linf", "absence": "zero", "preprocess": "unit"}
 STRENGTHS = np.random.default_rng(0).uniform(0.055, 0.1, (7, 4))
 
 
@@ -147,7 +147,14 @@ def test_attacks_corruptions_and_damage_of_any_output(model, data, tmp_path):
     np.testing.assert_allclose(told.change, 1 - told.corrupted_value, atol=1e-5)
     assert told.attack_change[told.attack_queries >= 0].min() > 0
     damage = ia.explain(
-        model, data, tmp_path / "d.h5", corruption="gaussian_noise", severity=3, bands=4, **common
+        model,
+        data,
+        tmp_path / "d.h5",
+        corruption="gaussian_noise",
+        severity=3,
+        bands=4,
+        norm="linf",
+        **common,
     )
     assert damage.right is None or damage.right.shape == damage.log_prob.shape
     assert "accuracy" not in damage.sentence()
@@ -163,7 +170,7 @@ def test_attacks_and_damage_of_a_detector(tmp_path, data):
     assert 0 < told.corrupted_value.max() < 0.5
     assert told.wrong.all()
     damage = ia.explain(
-        path, data, tmp_path / "d.h5", corruption="contrast", severity=5, bands=4,
+        path, data, tmp_path / "d.h5", corruption="contrast", severity=5, bands=4, norm="linf",
         preprocess="unit", samples=3,
     )  # fmt: skip
     assert "accuracy" not in damage.sentence()

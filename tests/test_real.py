@@ -14,7 +14,11 @@ from .conftest import ROOT
 def test_bundled_demo_models_differ_as_their_training_says():
     plain, robust = (
         ia.analyze(
-            ROOT / "models" / f"demo-{name}.onnx", ROOT / "demo" / "test", bands=4, samples=72
+            ROOT / "models" / f"demo-{name}.onnx",
+            ROOT / "demo" / "test",
+            bands=4,
+            samples=72,
+            norm="linf",
         )
         for name in ("plain", "robust")
     )

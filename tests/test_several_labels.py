@@ -191,7 +191,7 @@ def test_a_table_that_says_no_sets_is_refused_in_one_line(tmp_path, text, error)
 
 
 SIZE, WAVES, NAMES = 16, [1, 3, 5, 7], ["slow", "calm", "quick", "fast"]
-FEW = {"bands": 4, "absence": "zero", "preprocess": "unit"}
+FEW = {"bands": 4, "norm": "linf", "absence": "zero", "preprocess": "unit"}
 
 
 @pytest.fixture

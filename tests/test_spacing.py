@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import json
 from contextlib import nullcontext
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 import iaside_onnx as ia
 from iaside_onnx import band_images, band_index
+from iaside_onnx.cli import main
 from iaside_onnx.defaults import PUBLISHED
 from iaside_onnx.errors import UsageError
 from iaside_onnx.mathematics.bands import NORMS, check_bands
@@ -247,7 +249,8 @@ def test_reports_of_other_spacings_are_not_compared(iaside, small, tmp_path):
         "near": ("--spacing", "given", "--edges", "0.25,0.6"),
     }.items():  # fmt: skip
         files.append(tmp_path / f"{name}.h5")
-        assert iaside("analyze", model, data, "-o", files[-1], *more, *OPTIONS).exit_code == 0
+        options = ("--norm", "linf", *more, *OPTIONS)
+        assert iaside("analyze", model, data, "-o", files[-1], *options).exit_code == 0
     for first, other in itertools.permutations(files, 2):
         refused = iaside("compare", first, other)
         assert refused.exit_code == 2
@@ -315,8 +318,8 @@ def test_a_heat_map_can_be_seen_in_other_bands(small):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--spacing", "octave"), "use at most 4"),
-        (("--spacing", "equal-energy", "--bands", 9), "use at most 8"),
+        (("--norm", "linf", "--spacing", "octave"), "use at most 4"),
+        (("--norm", "linf", "--spacing", "equal-energy", "--bands", 9), "use at most 8"),
         (("--spacing", "octaves"), "did you mean octave"),
         (("--spacing", "given"), "go together"),
         (("--edges", "0.1,0.2"), "go together"),
@@ -346,3 +349,20 @@ def test_as_published_is_what_the_paper_has(small):
     damage = ia.explain(model, data, corruption="fog", samples=4, as_published=True)
     assert damage.settings["norm"] == "linf"
     assert damage.value == "right"
+
+
+def test_measurements_fit_each_other_by_default_and_plain_functions_are_as_published(small):
+    model, data = small
+    few = {"samples": 4, "bands": 3}
+    analysis = ia.analyze(model, data, **few)
+    snr = ia.measure_snr(data, **few, corruption="fog", severity=3)
+    heatmap = ia.measure_heatmap(model, data, **few, grid=5)
+    damage = ia.explain(model, data, corruption="fog", **few)
+    stand_ins = ia.measure_stand_ins(model, data, corruption="fog", severity=3, samples=4)
+    for each in (analysis, snr, heatmap, damage, stand_ins):
+        assert each.settings["norm"] == "l2"
+    assert ia.predict_damage(analysis, snr).perturbations == ["fog"]
+    options = [each for made in main.commands.values() for each in made.params]
+    assert {each.default for each in options if each.name == "norm"} == {"l2"}
+    for function in (ia.band_images, band_index, equal_energy_edges):
+        assert inspect.signature(function).parameters["norm"].default == "linf"

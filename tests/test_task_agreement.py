@@ -283,7 +283,8 @@ def test_a_model_of_large_or_small_outputs_has_the_value_of_the_same_model(tmp_p
     images = np.rint(255 * np.moveaxis(pictures(strengths), 1, -1)).astype(np.uint8)
     path = graphs.linear_outputs(tmp_path / "m.onnx", SIZE, CYCLES)
     asked = {
-        "task": "other", "bands": 4, "absence": "zero", "preprocess": "unit", "labels": "model",
+        "task": "other", "bands": 4, "norm": "linf", "absence": "zero", "preprocess": "unit",
+        "labels": "model",
     }  # fmt: skip
     data = images, np.zeros(4, int)
     plain = ia.analyze(path, data, **asked)

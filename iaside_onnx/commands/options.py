@@ -255,8 +255,9 @@ bands_option = click.option(
     "--bands", type=INTEGER, default=defaults.BANDS, show_default=True, help="Number of bands M."
 )
 norm_option = click.option(
-    "--norm", default=defaults.NORM, show_default=True, help="Radius: linf, l2 or l1."
-)
+    "--norm", default=defaults.NORM, show_default=True,
+    help="Rings: linf (square, as published), l2 (round) or l1 (diamonds).",
+)  # fmt: skip
 spacing_options = together(
     click.option(
         "--spacing", default=defaults.SPACING, show_default=True,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import check_choice, check_truth, check_whole, is_number
-from ..defaults import BANDS, NORM
+from ..defaults import BANDS, PUBLISHED
 from ..errors import InvalidOption, UsageError
 from ..spelling import option
 from .numbers import real_numbers
@@ -20,6 +20,8 @@ from .numbers import real_numbers
 # How the two axis frequencies make a radius.
 Norm = Literal["linf", "l2", "l1"]
 NORMS: tuple[str, ...] = get_args(Norm)
+# Of functions on plain arrays, as published, whatever the default of what is measured.
+NORM: str = PUBLISHED["norm"]
 # Also of rings. No picture, table or estimate has a use for more.
 MOST_BANDS = 512
 # Radii this near are one: it keeps a radius on its side of an edge despite rounding.

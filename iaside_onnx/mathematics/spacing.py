@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import check_choice
-from ..defaults import BANDS, NORM
+from ..defaults import BANDS
 from ..errors import UsageError
 from ..spelling import option
 from .bands import (
+    NORM,
     TOLERANCE,
     check_bands,
     check_count,

@@ -87,7 +87,7 @@ def which_settings() -> str:
 def chosen() -> str:
     """What one half of the networks chooses, on the other half."""
     rows = _rows("chosen.csv")
-    numbers = ("choosing half", "confirming half", "defaults, confirming half")
+    numbers = ("choosing half", "confirming half", "as published, confirming half")
     return table(
         ("outcome", "chosen", *numbers),
         (

@@ -16,8 +16,8 @@ from iaside_onnx.mathematics.score import signed_score
 
 from .grid import BETAS, VALUES, Game, games
 
-DEFAULT = Game("gaussian", "linf", 8)
-_DEFAULT_VALUE, _DEFAULT_BETA = "log-prob", 0.75
+PUBLISHED = Game("gaussian", "linf", 8)
+_PUBLISHED_VALUE, _PUBLISHED_BETA = "log-prob", 0.75
 # What hurts the high bands, and what turns the low ones down.
 _HIGH = (
     "gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "defocus_blur", "glass_blur",
@@ -97,7 +97,7 @@ def tables(folder: Path) -> dict[str, Cells]:
     truth = read_truth(folder)
     choose, confirm = halves(len(truth.names))
     rows = list(_rows(folder, truth, BETAS))
-    shown = [row for row in rows if row[2] == _DEFAULT_BETA or row[0] == DEFAULT]
+    shown = [row for row in rows if row[2] == _PUBLISHED_BETA or row[0] == PUBLISHED]
     return {
         "networks": _networks(truth, choose),
         "settings": _grid(shown, truth, choose, confirm),
@@ -151,29 +151,30 @@ def _grid(
 def _choice(
     rows: list[Row], truth: Truth, choose: NDArray[np.intp], confirm: NDArray[np.intp]
 ) -> Cells:
-    """For each outcome the settings that win on one half, and what they and the defaults give."""
-    halves = ["choosing half", "confirming half", "defaults, confirming half"]
+    """For each outcome the settings that win on one half; what they and those published give."""
+    halves = ["choosing half", "confirming half", "as published, confirming half"]
     table = [["outcome", "game", "value", "beta", *halves]]
-    (default,) = [row for row in rows if row[:3] == (DEFAULT, _DEFAULT_VALUE, _DEFAULT_BETA)]
+    wanted = PUBLISHED, _PUBLISHED_VALUE, _PUBLISHED_BETA
+    (published,) = [row for row in rows if row[:3] == wanted]
     for name, outcome in truth.outcomes.items():
         game, value, beta, score = min(
             rows, key=lambda row: spearman(row[3][choose], outcome[choose])
         )
         cells = [
             spearman(s[half], outcome[half])
-            for s, half in ((score, choose), (score, confirm), (default[3], confirm))
+            for s, half in ((score, choose), (score, confirm), (published[3], confirm))
         ]
         table.append([name, game.name, value, str(beta), *_numbers(cells)])
     return table
 
 
 def _perturbations(folder: Path, truth: Truth) -> Cells:
-    """The default settings, all networks."""
+    """The published settings, all networks."""
     columns = ["signed score with mPE", "with added error", "clean accuracy with mPE"]
     table = [["perturbation", *columns]]
-    sid = read_sid(folder, DEFAULT, truth, _DEFAULT_VALUE)
+    sid = read_sid(folder, PUBLISHED, truth, _PUBLISHED_VALUE)
     assert sid is not None
-    score = signed_score(sid, _DEFAULT_BETA)
+    score = signed_score(sid, _PUBLISHED_BETA)
     for name, mpe, added in zip(truth.perturbations, truth.mpe, truth.added, strict=True):
         cells = [spearman(score, mpe), spearman(score, added), spearman(truth.accuracy, mpe)]
         table.append([name.replace("_", " "), *_numbers(cells)])
