@@ -118,11 +118,13 @@ def networks(study: Study) -> Cells:
 def mce(study: Study) -> list[Array]:
     """Mean over corruptions of the error as a share of the baseline's, with resamples.
 
+    Where the baseline is not among the networks, the first of them is.
+
     The relative mCE is not formed: with so few photographs some corruptions add nothing to the
     baseline's error, and it would be divided by 0.
     """
     errors = [means(rows) for rows in study.measured["error"]]
-    base = errors[study.names.index(BASELINE)]
+    base = errors[study.names.index(BASELINE) if BASELINE in study.names else 0]
     return [(each / base).mean(axis=1) for each in errors]
 
 
