@@ -43,7 +43,7 @@ SETTINGS = _declared(
     (Belongs.DRAWS, "seed draws"),
     (Belongs.MODEL, "preprocess"),
     (Belongs.NAME, "input output"),
-    (Belongs.MODEL, "layout output_kind label_offset threshold"),
+    (Belongs.MODEL, "layout output_kind label_offset threshold channel_axes"),
     (Belongs.MODEL, "class_embeddings fit_classes logit_scale"),
     (Belongs.FITTED, "temperature tf32 execution"),
     (Belongs.MODEL, "floor set allow_random"),
@@ -104,6 +104,7 @@ def _missing() -> dict[str, Any]:
         "label_offset": 0,
         "execution": "cpu",
         "edges": None,
+        "channel_axes": "by length",
     }
     return {**asdict(Settings()), **PUBLISHED, **before}
 
@@ -124,7 +125,7 @@ class Apart:
 def _text(value: Any) -> str:
     """A value as it is typed, where that is shorter than what Python writes."""
     if isinstance(value, list) and value and all(isinstance(each, float) for each in value):
-        return ",".join(f"{each:.4g}" for each in value)
+        return ",".join(str(each) for each in value)
     return str(value)
 
 

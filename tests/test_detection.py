@@ -132,6 +132,56 @@ def test_what_is_no_known_head_is_left(outputs):
     assert known_head([{name: each.astype(np.float32) for name, each in outputs.items()}]) is None
 
 
+def of(rng, *shape, high=1.0):
+    return rng.uniform(0, high, (1, *shape)).astype(np.float32)
+
+
+def angled(rng, angle, classes=15):
+    boxes, small = of(rng, 4, 84, high=60), of(rng, classes, 84) * 0.001
+    return {"out": np.concatenate([boxes, small, angle * of(rng, 1, 84)], axis=1)}
+
+
+FEW_ROWS = [
+    (lambda rng: {"landmarks": of(rng, 21, 4, high=32), "visibility": of(rng, 21, 1)}, "ssd"),
+    (lambda rng: {"landmarks": of(rng, 21, 4), "visibility": of(rng, 21, 2)}, "ssd"),
+    (lambda rng: {"/block/q": of(rng, 24, 4), "a": of(rng, 24, 1) - 0.5}, "detr-sigmoid"),
+    (lambda rng: angled(rng, 0.9), "yolo"),
+]
+
+
+@pytest.mark.parametrize(("make", "form"), FEW_ROWS)
+def test_what_may_be_points_or_angles_is_asked_about(make, form):
+    outputs, facts = make(np.random.default_rng(0)), HeadFacts(size=(64, 64))
+    with pytest.raises(OpenError) as caught:
+        known_head([outputs], facts)
+    assert list(caught.value.answers) == [{"head": form}, {"head": "none"}]
+    assert known_head([outputs], facts, form).form == form
+    if form != "yolo":
+        called = dict(zip(("pred_boxes", "pred_scores"), outputs.values(), strict=True))
+        assert known_head([called], facts).form == form
+
+
+def test_classes_that_are_listed_tell_an_angle():
+    outputs, facts = angled(np.random.default_rng(0), 0.9), HeadFacts({15: "it"}, (64, 64))
+    head = known_head([outputs], facts, "yolo")
+    assert (head.form, head.classes) == ("yolo", 15)
+    assert (
+        known_head([angled(np.random.default_rng(0), 0.001)], HeadFacts(size=(64, 64))) is not None
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "form"),
+    [((1, 50, 6), "rows"), ((50, 7), "batch-rows"), ((1, 1, 50, 7), "image-rows")],
+)
+def test_rows_of_zeros_are_detections_only_where_something_says_so(shape, form):
+    outputs, hints = {"out": np.zeros(shape, np.float32)}, []
+    assert known_head([outputs], hints=hints) is None
+    assert "all zeros" in hints[0]
+    assert known_head([outputs], HeadFacts(suppresses=True)).form == form
+    assert known_head([outputs], form=form).form == form
+
+
 SURE = np.eye(7, dtype=np.float32)[[6, 6, 5]]  # a Softmax over seven classes that saturates
 
 

@@ -55,6 +55,12 @@ def softmax(shape):
         (RNG.normal(size=(7, 6)), "unknown", "other", "depends on what the images show"),
         (RNG.normal(size=(1, 10)), "logits", "other", "one result for all images"),
         (np.float32(2), "unknown", "other", "one result for all images"),
+        (np.sign(RNG.normal(size=(3, 16))), "unknown", "other", "signs of a code"),
+        (np.sign(RNG.normal(size=(3, 16))).round() * RNG.integers(0, 2, (3, 16)), "unknown",
+         "other", "only -1, 0, 1"),
+        (RNG.integers(0, 2, (3, 9)) * 255.0, "unknown", "other", "only 0, 255"),
+        (RNG.normal(size=(3, 2)) > 9, "unknown", "classes", "2 scores"),
+        (RNG.random((3, 17, 16, 16)), "sigmoid", "dense", "a picture, or classes that do not"),
     ],
 )  # fmt: skip
 def test_outputs_are_judged_by_what_three_images_give(scores, kind, task, words):

@@ -12,14 +12,17 @@ import iaside_onnx as ia
 from iaside_onnx.errors import ArtifactError
 from iaside_onnx.inference.engine import Engine
 from iaside_onnx.inference.input_form import InputForm
+from iaside_onnx.inference.map_form import axes_of, by_length
 from iaside_onnx.inference.model import Affine, Model
 from iaside_onnx.inference.session import Runtime
 from iaside_onnx.inference.task_agreement import Agreement
 from iaside_onnx.mathematics.agreement import Block, Spread, block_of, disagreement
 from iaside_onnx.mathematics.bands import band_index, split
 from iaside_onnx.mathematics.shapley import shapley_values
+from iaside_onnx.measure.verification import verify
 
 from . import graphs
+from .conftest import write_npz
 
 TYPES = {
     TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16, TensorProto.DOUBLE: np.float64,
@@ -45,12 +48,44 @@ def spread_of(blocks, rows):
         ((32, 48), (64, 64), 1, 32),
         ((3, 20, 20, 85), None, 4, 85),
         ((), None, 1, 1),
+        # Features, heatmaps and grids have more channels than columns: proportions tell.
+        ((21, 8, 8), (32, 32), 1, 21),
+        ((21, 2, 2), (32, 32), 1, 21),
+        ((17, 16, 16), (128, 128), 1, 17),
+        ((512, 7, 7), (224, 224), 1, 512),
+        ((7, 7, 512), (224, 224), 3, 512),
+        ((255, 8, 12), (256, 384), 1, 255),
+        ((512, 1, 1), (64, 64), 1, 512),
+        ((3, 4, 4), (32, 32), 1, 3),
+        ((40, 8, 32), (64, 64), 3, 32),  # of no such proportions: the shorter
+        ((3, 85, 20, 20), (640, 640), 2, 85),
+        ((5, 20, 20, 4), (640, 640), 4, 4),
     ],
 )
 def test_the_channels_of_an_output(shape, picture, axis, channels):
     block = block_of(shape, picture)
     assert (block.axis, block.channels) == (axis, channels)
     assert block.size == np.prod(shape, dtype=int)
+
+
+@pytest.mark.parametrize(("layout", "axis"), [("nchw", 1), ("nhwc", 3)])
+def test_where_both_ways_fit_the_order_of_the_input_tells(layout, axis):
+    form = InputForm("image", TensorProto.FLOAT, layout, 3, 64, 64)
+    shapes = [(16, 16, 16), (12, 8, 8), (8,)]
+    assert axes_of(shapes, form) == [axis, 1, 1]
+    assert not by_length(shapes, form)
+    assert by_length([(8, 16, 16), (8,), (90, 6)], form)
+
+
+def test_a_heatmap_that_is_lost_is_one_of_them():
+    maps = np.random.default_rng(0).normal(size=(6, 17, 16, 16))
+    maps[:, 0] *= 30
+    lost = maps.copy()
+    lost[:, 0] = maps[:, 0].mean(axis=0)
+    rows, less = (each.reshape(6, -1).astype(np.float32) for each in (maps, lost))
+    blocks = (block_of((17, 16, 16), (128, 128)),)
+    apart = disagreement(blocks, spread_of(blocks, rows), less, rows).mean()
+    np.testing.assert_allclose(apart, (1 / 2 - 1 / 12) / 17, rtol=1e-5)
 
 
 def test_distances_are_the_mean_over_all_pairs_of_different_images():
@@ -311,3 +346,36 @@ def test_images_that_share_their_batch_are_seen_whatever_the_size_of_outputs(tmp
         preprocess="unit", listener=listener,
     )  # fmt: skip
     assert any("depend on the others in its batch" in each for each in listener.warnings)
+
+
+def wide_maps(path):
+    """Twelve channels on 4 x 4 places, each a sum of the colours there."""
+    weights = np.random.default_rng(0).normal(size=(12, 3, 1, 1)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["image", "weights"], ["map"]),
+        helper.make_node("AveragePool", ["map"], ["scores"], kernel_shape=[4, 4], strides=[4, 4]),
+    ]
+    return graphs.save(
+        path, nodes, {"weights": weights}, input_shape=["n", 3, SIZE, SIZE],
+        output_shape=["n", 12, 4, 4],
+    )  # fmt: skip
+
+
+def test_a_report_names_its_axes_and_one_that_took_others_is_not_done_again(tmp_path):
+    rng = np.random.default_rng(2)
+    data = write_npz(
+        tmp_path / "d.npz", rng.random((4, SIZE, SIZE, 3), np.float32), np.zeros(4, int)
+    )
+    path, target = wide_maps(tmp_path / "m.onnx"), tmp_path / "r.h5"
+    report = ia.analyze(path, data, target, task="other", bands=2, preprocess="unit")
+    assert report.run["channel_axes"] == report.settings["channel_axes"] == [1]
+    told = verify(target, model=path, images=data, redo=1)
+    assert [check.name for check in told.checks if not check.holds] == []
+    early = ia.load(target)
+    del early.settings["channel_axes"]
+    early.save(tmp_path / "early.h5")
+    told = verify(tmp_path / "early.h5", model=path, images=data, redo=1)
+    (check,) = (check for check in told.checks if not check.holds)
+    assert "channel_axes" in check.text
+    assert "by length" in check.text
+    print(check.text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -20,6 +21,10 @@ _MANY, _FEW = 100, 300
 _BOX = 4
 # Centres of boxes may lie so many sides of the picture outside of it.
 _OUTSIDE = 0.5
+# Confidences of most candidates are below the one, and other numbers above the other.
+_SMALL, _LARGE = 0.01, 0.1
+# In the name of an output of boxes; of no output of landmarks or of a layer's block.
+_BOXES = re.compile(r"box|anchor|detection|(^|[^a-z])(locs?|locations?|dets?)([^a-z]|$)", re.I)
 
 
 def pairs_head(runs: Sequence[Outputs], facts: HeadFacts, form: str | None) -> DetectionHead:
@@ -49,7 +54,7 @@ def pairs_head(runs: Sequence[Outputs], facts: HeadFacts, form: str | None) -> D
         f"output '{boxes[0]}' holds neither corners nor centre and size, but offsets from anchors, "
         "which only the file's maker knows",
     )
-    why = ""
+    why, asked = "", form
     if form in (None, "ssd", "ssd-background"):
         shares = are_shares(scores)
         if form is None and not shares:
@@ -58,7 +63,32 @@ def pairs_head(runs: Sequence[Outputs], facts: HeadFacts, form: str | None) -> D
             form, why = _of_shares(other, scores)
         else:
             need(shares, f"output '{other}' holds no confidences ({range_of(scores)})")
+    if asked is None:
+        _ask_about_few(str(form), (boxes[0], other), count, scores.shape[1], facts)
     return DetectionHead(str(form), (boxes[0], other), transposed, centred=not upright, why=why)
+
+
+def _ask_about_few(
+    form: str, names: tuple[str, str], count: int, columns: int, facts: HeadFacts
+) -> None:
+    """Ask where four numbers and scores of a few rows may be anything, such as points of a hand.
+
+    Raises
+    ------
+    OpenError
+        Neither names, how many rows there are, nor the classes that are listed tell of boxes.
+    """
+    gridded = facts.size is not None and count in grid_counts(facts.size)
+    listed = columns > 1 and not facts.counts.keys().isdisjoint((columns - 1, columns))
+    if count >= _MANY or gridded or listed or any(map(_BOXES.search, names)):
+        return
+    raise OpenError(
+        f"output '{names[0]}' holds {count} rows of four numbers and '{names[1]}' {columns} for "
+        f"each, and nothing says that these are boxes: give {option('head', form)} if they are, or "
+        f"{option('head', 'none')}, which takes the numbers as they are, such as points with how "
+        "sure they are",
+        [{"head": form}, {"head": "none"}],
+    )
 
 
 def _of_logits(name: str, columns: int, facts: HeadFacts) -> tuple[str, str]:
@@ -186,6 +216,14 @@ def _table_of_candidates(
         many = count >= _MANY and numbers <= _FEW and numbers <= count
         if not many and not (gridded and _are_inside(boxes, facts.size)):
             raise UnfitError(where, hint=_hint(name, count, numbers, form, facts))
+        if len(form.heads) == 1 and not facts.counts and _ends_in_another(scores):
+            raise OpenError(
+                f"{where}, of which the last is large for most candidates and the confidences "
+                f"before it are not, as an angle of the box is: {option('head', 'yolo')} takes it "
+                "for a class, unless a file lists the classes (labels.txt beside the model); "
+                f"{option('head', 'none')} takes the numbers as they are",
+                [{"head": "yolo"}, {"head": "none"}],
+            )
         if len(form.heads) > 1:
             raise OpenError(
                 f"{where}, a box and confidences each, and nothing says whether the first of these "
@@ -197,6 +235,17 @@ def _table_of_candidates(
     return DetectionHead(
         form.heads[0], (name,), transposed, centred=True, classes=form.classes, why=form.why
     )
+
+
+def _ends_in_another(scores: NDArray[Any]) -> bool:
+    """Whether most candidates have a large last number, and small ones before: it is no confidence.
+
+    Nearly all candidates are of nothing, so that the confidences of most are small.
+    """
+    if scores.shape[1] < 2 or not len(scores):
+        return False
+    *before, last = np.median(scores, axis=0)
+    return bool(last > _LARGE > _SMALL > max(before))
 
 
 def _are_inside(boxes: NDArray[Any], size: tuple[int, int] | None) -> bool:

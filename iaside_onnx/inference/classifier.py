@@ -24,13 +24,13 @@ from .class_scores import ScoreForm
 from .ends import image_input
 from .fixed_inputs import fixed_inputs
 from .input_form import InputForm, settle_input
-from .map_form import MapForm
+from .map_form import MapForm, axes_of, by_length
 from .map_meaning import Told
 from .model import Affine, RunError
 from .opened import Opened, Source, open_source, scores_of
 from .ort_format import describe
 from .other_outputs import first_output, say_channels, settled_outputs
-from .output_meaning import check_options, task_of
+from .output_meaning import check_options, check_temperature, task_of
 from .placement import Placement
 from .score_forms import counted_form, form_of_classes, meaning_of
 from .session import Runtime
@@ -116,6 +116,7 @@ class Classifier(Opened):
             **({"output_kind": scores.kind} if self.kind.counted else {}),
             **({"floor": scores.floor} if scores.kind == "probabilities" else {}),
             **({"allow_random": True} if self.random else {}),
+            **({"channel_axes": axes} if (axes := self._axes(new=True)) else {}),
             **({} if self.thresholds is None else {"threshold": _alike(self.thresholds)}),
         }
 
@@ -124,7 +125,18 @@ class Classifier(Opened):
         """What a report's ``run`` says about how the file was opened."""
         before = {} if self.head is None else {"read_before": self.head.operator}
         placed = {} if self.placement is None else {"placement": self.placement.record}
-        return {"batch_mode": self.mode, **before, **placed}
+        axes = {"channel_axes": axes} if (axes := self._axes()) else {}
+        return {"batch_mode": self.mode, **before, **placed, **axes}
+
+    def _axes(self, *, new: bool = False) -> list[int | None]:
+        """Of the channels of each output that is valued by agreement; `new`: if lengths say other.
+
+        Empty where there are none.
+        """
+        shapes, form = self.model.score_shapes, self.form
+        if self.kind is not TASKS["other"] or (new and by_length(shapes, form)):
+            return []
+        return axes_of(shapes, form)
 
     def pixels(self, picture: Picture) -> NDArray[np.float32]:
         """A decoded picture in pixel space, shape (C, H, W)."""
@@ -308,6 +320,7 @@ def open_classifier(
         score_form, map_form = counted_form(kind.name, opened, scores, asked, listener)
     columns = scores.shape[1] if map_form is None else map_form.channels
     classes = 2 if score_form.binary else columns
+    check_temperature(settings, score_form, classes)
     names = declared.classes(classes, offset) or _graph_names(artifact, classes, listener)
     return Classifier(
         **vars(opened), scores=score_form, classes=classes, label_offset=offset, kind=kind,
@@ -384,7 +397,7 @@ def _task(
     meaning = meaning_of(opened, scores, kind, of_classes=of_classes, told=told)
     shape = (len(scores), *opened.model.score_shapes[0])
     task = task_of(output, meaning, shape, settings.task)
-    if settings.task is None and task != CLASSES:
+    if settings.task is None and task != CLASSES and not meaning.asks:
         listener.note(
             f"task: {task}, since output '{output}' is {meaning.words} ({option('task')} settles "
             "it)"

@@ -1,13 +1,15 @@
-"""How a map of class scores lies: which axis holds the classes."""
+"""How a map lies: which axis holds the classes, or the channels of any other output."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..mathematics.agreement import Block, block_of, pairs_alike
 from .input_form import InputForm
 
 
@@ -34,9 +36,8 @@ class MapForm:
         order of the input's axes is taken.
         """
         first, second, third = shape
-        pairs = {False: (second, third), True: (first, second)}
-        fits = [last for last, pair in pairs.items() if _alike(pair, (form.height, form.width))]
-        last = fits[0] if len(fits) == 1 else form.layout == "nhwc"
+        found = pairs_alike(shape, (form.height, form.width))
+        last = found[0] == 0 if len(found) == 1 else form.layout == "nhwc"
         return cls((first, second, third), last)
 
     @property
@@ -60,6 +61,20 @@ class MapForm:
         return np.moveaxis(self.maps(scores), 1, -1).reshape(-1, self.channels)
 
 
-def _alike(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether two sizes have the same proportions, up to whole pixels."""
-    return abs(one[0] * other[1] - one[1] * other[0]) <= max(*other)
+def channels_of(shape: Sequence[int], form: InputForm) -> Block:
+    """The channels of any output of one image, for an input of known size."""
+    return block_of(shape, (form.height, form.width), last=form.layout == "nhwc")
+
+
+def axes_of(shapes: Sequence[Sequence[int]], form: InputForm) -> list[int | None]:
+    """The axis of each output that holds its channels, after the batch; None: one channel."""
+    return [channels_of(shape, form).axis for shape in shapes]
+
+
+def by_length(shapes: Sequence[Sequence[int]], form: InputForm) -> bool:
+    """Whether proportions change none of these axes.
+
+    Files that do not name their axes are from when lengths alone decided of maps.
+    """
+    maps = [shape for shape in shapes if len(shape) > 2]
+    return axes_of(maps, form) == [block_of(shape).axis for shape in maps]

@@ -89,7 +89,7 @@ class ClassEvidence:
         exclusive = [name for name in operators if name in _EXCLUSIVE]
         if asked is not None:
             return f"said to be {asked}"
-        if tail == "sigmoid":
+        if tail == "sigmoid" and channels == 1:
             return "after a Sigmoid"
         if channels > 1 and exclusive:
             return f"which {' and '.join(exclusive)} in the graph takes for classes"

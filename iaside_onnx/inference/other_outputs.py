@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from ..checks import check_choice
 from ..errors import ArtifactError, UsageError
 from ..listener import Listener
-from ..mathematics.agreement import block_of
 from ..onnx_file.artifact import Artifact
 from ..onnx_file.declared import Declared
 from ..onnx_file.heads import choices_of, computed, suppresses_boxes
@@ -26,6 +25,7 @@ from .detection import HEADS, DetectionHead
 from .ends import of_images, score_output
 from .head_facts import HeadFacts
 from .head_search import known_head
+from .map_form import channels_of
 from .model import Model
 from .opened import Source
 
@@ -91,9 +91,8 @@ class ReadOutputs:
 
 def say_channels(model: Model, listener: Listener) -> None:
     """Note which axis of each output holds its channels."""
-    form = model.form
     for name, shape in zip(model.outputs, model.score_shapes, strict=True):
-        block = block_of(shape, (form.height, form.width))
+        block = channels_of(shape, model.form)
         axis = "one channel" if block.axis is None else (
             f"{block.channels} channel{'s' * (block.channels > 1)} along axis {block.axis}"
         )  # fmt: skip

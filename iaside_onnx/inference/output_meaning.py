@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OpenError, UsageError
-from ..mathematics.agreement import block_of
 from ..settings import Settings
 from ..spelling import option
 from ..tasks import CLASSES, DETECTOR, TASKS, TaskKind
-from .class_scores import look_like_probabilities
+from .class_scores import ScoreForm, look_like_probabilities
 from .grids import grid_counts
 from .input_form import InputForm
-from .map_form import MapForm
+from .map_form import MapForm, channels_of
 from .map_meaning import ClassEvidence
 
 # Two numbers of unit length may be scores; float16 keeps lengths to a part in 1000.
@@ -32,6 +31,8 @@ _UNIT_LENGTH = 2e-3
 _PERCENT_TOLERANCE = 1.0
 # Numbers of a box: candidates of a detector have a confidence beside.
 _A_BOX = 4
+# Share of a model's probability that classes at zero may come to.
+_MOST_AT_ZERO = 0.05
 _NO_EVIDENCE = ClassEvidence()
 # In the name of an output: of an embedding, and of scores.
 _EMBEDDING = re.compile(r"embed|feature|pooler|descriptor", re.IGNORECASE)
@@ -58,12 +59,15 @@ class OutputMeaning:
         The task may be taken without being asked for.
     by_image : bool
         Each image has numbers of its own, and as many as any other.
+    asks : bool
+        What the scores are is asked about when they are read, so that no task is told before.
     """
 
     task: str
     words: str
     settled: bool = True
     by_image: bool = True
+    asks: bool = False
 
 
 class NoClassScoresError(OpenError):
@@ -145,6 +149,25 @@ def check_options(settings: Settings, kind: TaskKind) -> None:
             )
 
 
+def check_temperature(settings: Settings, scores: ScoreForm, classes: int) -> None:
+    """Refuse a temperature where classes at zero of probabilities in steps get most of the mass.
+
+    softmax(log p / T) gives each of them that of half a step, to the power of 1 / T.
+
+    Raises
+    ------
+    UsageError
+    """
+    mass = classes * scores.floor
+    if scores.step and settings.temperature != 1.0 and mass > _MOST_AT_ZERO:
+        raise UsageError(
+            f"{option('temperature', settings.temperature)}: the probabilities come in steps of "
+            f"{scores.step:.2g}, so {classes} classes that stand at zero may count as {mass:.2g} "
+            f"together, beside 1 for all; leave it out, or read the logits before the softmax "
+            f"({option('output', like='NAME')})"
+        )
+
+
 def output_meaning(
     scores: NDArray[Any],
     fed: int,
@@ -211,6 +234,9 @@ def _map(
     if form is not None:
         lies = MapForm.of((first, second, third), form)
     words = f"a map of {_text(shape)} numbers an image"
+    if tail == "sigmoid" and lies.channels > 1 and asked is None:
+        may_be = "a picture, or classes that do not exclude each other at a place"
+        return OutputMeaning("dense", f"{words} after a Sigmoid: {may_be}", asks=True)
     if why := evidence.why_classes(scores, lies, tail, asked):
         many = "a score" if lies.channels == 1 else f"scores of {lies.channels} classes"
         return OutputMeaning("dense", f"{words}, {many} at each place ({why}): segmentation")
@@ -279,6 +305,13 @@ def _answer(values: NDArray[np.float64]) -> str:
             f"{levels[1]:g} for one class and {levels[0]:g} for all others: a decision (if these "
             f"are probabilities that saturate, say {option('output_kind', 'probabilities')})"
         )
+    signs = len(levels) == 2 or bool(np.isin(levels, (-1, 0, 1)).all())
+    many = bool(((values == levels[-1]).sum(axis=1) > 1).any())
+    if signs and many and values.shape[1] > 2 and different:
+        return (
+            f"only {', '.join(f'{level:g}' for level in levels)}, and several of the largest for "
+            "an image: signs of a code, or decisions"
+        )
     if np.array_equal(
         np.sort(values, axis=1), np.tile(np.arange(values.shape[1]), (len(values), 1))
     ):
@@ -298,7 +331,7 @@ def _table(scores: NDArray[Any], form: InputForm | None) -> str:
             f"{many} candidates of {few} numbers each, as many as a detector's grids have places, "
             "in no known form"
         )
-    if form is not None and block_of((first, second), (form.height, form.width)).axis is None:
+    if form is not None and channels_of((first, second), form).axis is None:
         return f"a map of {first} x {second} numbers an image, one a place: depth and the like"
     return f"a table of {first} x {second} numbers an image"
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..spelling import option
 from .class_scores import look_like_probabilities
 from .detection import DetectionHead, are_shares, are_upright, are_whole
-from .head_facts import HeadFacts, Outputs, joined, need, range_of, shape_of
+from .head_facts import HeadFacts, Outputs, UnfitError, joined, need, range_of, shape_of
 
 
 def rows_head(runs: Sequence[Outputs], facts: HeadFacts, form: str | None) -> DetectionHead:
     """One table of detections: (n, 7), (1, 1, n, 7) or (batch, n, 6)."""
-    del facts
     floats = [name for name, output in runs[0].items() if output.dtype.kind == "f"]
     need(len(floats) == 1 == len(runs[0]), f"one table is needed, and there are {len(runs[0])}")
     (name,) = floats
@@ -24,10 +24,17 @@ def rows_head(runs: Sequence[Outputs], facts: HeadFacts, form: str | None) -> De
         "its rows sum to 1, as scores of classes do",
     )
     where = f"output '{name}' is {shape_of(shape)} for an image"
+    nothing = not table.any()
+    if form is None and nothing and len(table) and not facts.suppresses and _fits(shape):
+        why = f"{where}, and all zeros for the images that were looked at"
+        hint = option("head", *(("batch-rows", "image-rows") if shape[-1] == 7 else ("rows",)))
+        raise UnfitError(
+            why, f"{why}: if these are rows for detections, {hint} matches their boxes"
+        )
     if shape[-1:] == (7,) and (len(shape) == 2 or shape[:2] == (1, 1)):
         image = are_whole(table[:, 0])
         need(image, f"{where}, and the first number of a row is no number of an image")
-        empty = not len(table) and len(shape) > 2  # on four axes images and classes come first
+        empty = nothing and len(shape) > 2  # on four axes images and classes come first
         batch_rows = (
             are_upright(table[:, 1:5]) and are_whole(table[:, 5]) and are_shares(table[:, 6])
         )
@@ -47,6 +54,12 @@ def rows_head(runs: Sequence[Outputs], facts: HeadFacts, form: str | None) -> De
     )
     need(are_whole(table[:, 5]), f"{where}, and the last number of a row no class")
     return DetectionHead("rows", (name,), batched=len(shape) == 3)
+
+
+def _fits(shape: Sequence[int]) -> bool:
+    """Whether rows may be of detections by their shape."""
+    six = shape[-1:] == (6,) and len(shape) in (2, 3)
+    return six or (shape[-1:] == (7,) and (len(shape) == 2 or tuple(shape[:2]) == (1, 1)))
 
 
 def boxes_head(runs: Sequence[Outputs], facts: HeadFacts, form: str | None) -> DetectionHead:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from ..errors import ArtifactError
-from ..mathematics.agreement import Block, Spread, block_of, disagreement, shares_of_outputs
+from ..mathematics.agreement import Block, Spread, disagreement, shares_of_outputs
 from ..spelling import option
+from .map_form import channels_of
 from .model import Model
 from .small_graph import SmallGraph
 from .task import Reference
@@ -196,7 +197,6 @@ class Agreement:
 
 def agreement_of(model: Model) -> Agreement:
     """The task of a model that has run, with the channels of its outputs."""
-    form = model.form
     types = tuple(helper.np_dtype_to_tensor_dtype(np.dtype(each)) for each in model.score_dtypes)
-    blocks = tuple(block_of(shape, (form.height, form.width)) for shape in model.score_shapes)
+    blocks = tuple(channels_of(shape, model.form) for shape in model.score_shapes)
     return Agreement(blocks, types, model.outputs)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -69,14 +70,32 @@ class Block:
         return found
 
 
-def block_of(shape: Sequence[int], picture: tuple[int, int] | None = None) -> Block:
+def alike(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two sizes have the same proportions, up to whole pixels."""
+    return abs(one[0] * other[1] - one[1] * other[0]) <= max(*other)
+
+
+def pairs_alike(shape: Sequence[int], picture: tuple[int, int]) -> list[int]:
+    """Where two neighbouring axes have the proportions of a picture: the first axis of each pair.
+
+    They may be height and width, so that the channels stand on another axis.
+    """
+    pairs = enumerate(pairwise(shape))
+    return [axis for axis, pair in pairs if alike(pair, picture)]
+
+
+def block_of(
+    shape: Sequence[int], picture: tuple[int, int] | None = None, *, last: bool = False
+) -> Block:
     """The channels of an output.
 
-    Each number of a row (N, D) is a channel. Of a map (N, C, H, W) or (N, H, W, C) it is the first
-    or the last axis, whichever is shorter, the first where they are equal. Of a table (N, rows,
-    numbers), such as the candidates of a detector, it is the shorter axis, the last where they are
-    equal; but a map without an axis of channels (N, H, W), which has the proportions of the model's
-    input, is one channel. Of more axes it is the last.
+    Each number of a row (N, D) is a channel. Of a map (N, C, H, W) or (N, H, W, C) it is the axis
+    beside the two that have the proportions of the model's input; where both ways do, the order of
+    the input's axes is taken. Where neither does, it is the first or the last axis, whichever is
+    shorter, the first where they are equal. Of a table (N, rows, numbers), such as the candidates
+    of a detector, it is the shorter axis, the last where they are equal; but a map without an axis
+    of channels (N, H, W), which has the proportions of the input, is one channel. Of more axes it
+    is the last, or the last of the others where two at the end have the input's proportions.
 
     Parameters
     ----------
@@ -84,6 +103,8 @@ def block_of(shape: Sequence[int], picture: tuple[int, int] | None = None) -> Bl
         Of one image's output, without the batch.
     picture : (int, int), optional
         Height and width of the model's input.
+    last : bool
+        The channels of the input stand on the last axis.
     """
     sizes = tuple(int(size) for size in shape) or (1,)
     if len(sizes) == 1:
@@ -93,10 +114,15 @@ def block_of(shape: Sequence[int], picture: tuple[int, int] | None = None) -> Bl
         if picture is not None and sizes[0] * width == sizes[1] * height and min(sizes) > 1:
             return Block(1, 1, prod(sizes))
         axis = 0 if sizes[0] < sizes[1] else 1
-    elif len(sizes) == 3:
-        axis = 0 if sizes[0] <= sizes[-1] else 2
     else:
-        axis = len(sizes) - 1
+        found = [] if picture is None else pairs_alike(sizes, picture)
+        end = len(sizes) - 2
+        if len(sizes) > 3:
+            axis = end - 1 if found == [end] else len(sizes) - 1
+        elif found:
+            axis = 2 if found == [0] or (last and len(found) > 1) else 0
+        else:
+            axis = 0 if sizes[0] <= sizes[-1] else 2
     return Block(prod(sizes[:axis]), sizes[axis], prod(sizes[axis + 1 :]), axis + 1)
 
 

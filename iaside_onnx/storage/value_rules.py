@@ -21,6 +21,7 @@ Rule = Callable[[Any], bool]
 MOST_COUNT = (1 << 62) - 1
 MOST_CLASSES = 1 << 31
 MOST_SIDE = 1 << 24
+_MOST_AXES = 64
 _LONGEST_PLACE = 4096
 # Levels of JSON.
 _DEEPEST = 16
@@ -117,6 +118,11 @@ is_digest = matching(r"[0-9a-f]{64}")  # SHA-256
 def are_texts(value: Any) -> bool:
     """A list of text."""
     return isinstance(value, list) and all(map(is_text, value))
+
+
+def are_axes(value: Any) -> bool:
+    """The axis of channels of each output of a model; None for one without."""
+    return isinstance(value, list) and all(map(or_none(whole(1, _MOST_AXES)), value))
 
 
 def is_norm(value: Any) -> bool:
@@ -218,6 +224,7 @@ WHERE_GIVEN: dict[str, dict[str, Rule]] = {
         ),
         "ignore": whole(-MOST_CLASSES, MOST_CLASSES),
         "head": is_name,
+        "channel_axes": are_axes,
         "class_embeddings": is_digest,
         "fit_classes": is_digest,
         "logit_scale": is_positive,
