@@ -128,3 +128,22 @@ def test_tables_follow_from_what_was_measured(study):
     for one, two in ((0, 1), (0, 3), (3, len(study.names) - 1)):
         row = table.pair_row(study, one, two)
         assert pairs[study.names[one], study.names[two]] == row
+
+
+def test_a_study_of_one_family_has_its_tables():
+    wanted = ("psi/gaussian-l2-linear", "psi/gaussian-linf-linear")
+    with np.load(FILE) as file:
+        few = [at for at, name in enumerate(file["network"]) if name in ("lite0", "lite0-int8")]
+        measured = {
+            name: file[name] if name in ("perturbation", "severity") else file[name][few]
+            for name in file
+            if name in wanted or name.startswith("attack/") or "/" not in name
+        }
+    found = table.tables(measured)
+    assert [row[0] for row in found["networks"][1:]] == ["lite0", "lite0-int8"]
+    # There is nothing to form mCE by, and no pair of networks that differ in more than rounding.
+    assert [row[5] for row in found["networks"]] == ["mCE", "", ""]
+    assert len(found["settings"]) == 1
+    assert [row[:2] for row in found["attack"][1:]] == [
+        ["lite0", ""], ["lite0-int8", ""], ["lite0-int8", "lite0"]
+    ]  # fmt: skip

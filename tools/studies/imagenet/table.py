@@ -100,7 +100,8 @@ def networks(study: Study) -> Cells:
     for at, name in enumerate(study.names):
         row = [name, str(study.images)]
         row += [_percent(ends(part[at][:, 0])) for part in (study.clean, study.error)]
-        row += [_told(ends(study.mpe[at][:, 0]), 2), _told(ends(against[at]), 2)]
+        row.append(_told(ends(study.mpe[at][:, 0]), 2))
+        row.append("" if against is None else _told(ends(against[at]), 2))
         row.append(_percent(ends((study.error[at] - study.clean[at])[:, 0])))
         for game in SHOWN:
             psi = study.psi(game, at)
@@ -115,12 +116,16 @@ def networks(study: Study) -> Cells:
     return table
 
 
-def mce(study: Study) -> list[Array]:
+def mce(study: Study) -> list[Array] | None:
     """Mean over corruptions of the error as a share of the baseline's, with resamples.
+
+    None without the baseline: a network that errs less may be right on all images of a resample.
 
     The relative mCE is not formed: with so few photographs some corruptions add nothing to the
     baseline's error, and it would be divided by 0.
     """
+    if BASELINE not in study.names:
+        return None
     errors = [means(rows) for rows in study.measured["error"]]
     base = errors[study.names.index(BASELINE)]
     return [(each / base).mean(axis=1) for each in errors]
@@ -198,6 +203,8 @@ def settings(study: Study) -> Cells:
         "oppose, two families", "Spearman over families",
     ]]  # fmt: skip
     shared = study.shared()
+    if len(shared) < 2:
+        return table
     for game in study.games((*LINEAR, *SPACED)):
         places = study.places(f"psi/{game}")
         if set(shared) <= set(places):
