@@ -21,9 +21,12 @@ PUBLISHED: dict[str, Any] = {
     "bands": 8,
     "norm": "linf",
     "spacing": "linear",
+    "separate_dc": False,
     "absence": "gaussian",
     "estimator": "exact",
     "value": "log-prob",
     "beta": 0.75,
 }
-PUBLISHED_WORDS = ", ".join(f"{name} {value}" for name, value in PUBLISHED.items())
+PUBLISHED_WORDS = ", ".join(
+    f"{name} {value}" for name, value in PUBLISHED.items() if value is not False
+)

@@ -125,7 +125,7 @@ class Apart:
 def _text(value: Any) -> str:
     """A value as it is typed, where that is shorter than what Python writes."""
     if isinstance(value, list) and value and all(isinstance(each, float) for each in value):
-        return ",".join(f"{each:.4g}" for each in value)
+        return ",".join(str(each) for each in value)
     return str(value)
 
 

@@ -139,6 +139,17 @@ def test_every_page_is_in_the_navigation_once():
     assert sorted(nav()) == PAGES
 
 
+def test_every_command_answers_a_question():
+    assert set(re.findall(r"`iaside ([a-z]+)", read("which-command.md"))) == set(main.commands)
+
+
+def test_no_long_table_of_results_and_no_heavy_picture():
+    for page in set(PAGES) - {"format.md"}:  # a reference
+        runs = re.findall(r"(?:^\|.*\n)+", read(page), re.MULTILINE)
+        assert all(len(run.splitlines()) <= 40 for run in runs), page
+    assert (DOCS / "how-it-works.png").stat().st_size < 80_000
+
+
 def test_every_public_name_is_in_the_reference():
     named = re.findall(r"^::: iaside_onnx\.(\S+)$", read("python-reference.md"), re.MULTILINE)
     assert set(ia.__all__) <= set(named)
@@ -239,7 +250,7 @@ class Loaded(HTMLParser):
 
 
 def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path):
-    need("mkdocs", "material", "mkdocstrings")
+    need("mkdocs", "material", "mkdocstrings", "nbclient", "ipykernel", "pandas", "xarray")
     target = tmp_path / "site"
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(target)],
@@ -258,5 +269,12 @@ def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path):
     assert {f"iaside_onnx.{name}" for name in ia.__all__} <= pages["python-reference.md"].ids
     assert "iaside_onnx.Report.to_pandas" in pages["python-reference.md"].ids
     assert set(main.commands) <= pages["command-line.md"].ids
+    # What the cells of the notebook gave: two results, two pictures and the frames' text.
+    notebook = (target / "notebook.html").read_text()
+    assert notebook.count('<div class="output">') == 2
+    assert sum(str(s).startswith("data:image/png") for s in pages["notebook.md"].sources) == 2
+    # From the disk browsers start no worker: the index is a script, and a frame stands in.
+    assert (target / "search" / "search_index.js").read_text().startswith("var __index = {")
+    assert "javascripts/iframe-worker.js" in pages["index.md"].sources
     for sheet in target.rglob("*.css"):
         assert not re.search(r"url\([\"']?(https?:)?//", sheet.read_text()), sheet.name

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+
 import h5py
 import numpy as np
 import pytest
@@ -141,14 +144,102 @@ def test_matrices_that_do_not_fit_are_refused_in_one_line(tmp_path, labels, word
     assert "\n" not in str(caught.value)
 
 
-def test_masks_that_do_not_fit_and_archives_of_pictures_are_refused(tmp_path):
+def test_masks_that_do_not_fit_are_refused(tmp_path):
     segmenter = graphs.band_map(tmp_path / "s.onnx", SIZE, 0, 3, channels=2)
     for masks, words in ((MASKS[:, :8], "is 16 x 8 pixels"), (MASKS / 2.0, "whole numbers")):
         data = in_npz(tmp_path / "a.npz", images=IMAGES, masks=masks)
         with pytest.raises(DataError, match=words):
             ia.analyze(segmenter, data, **DENSE)
-    picture = tmp_path / "p.png"
-    Image.fromarray(IMAGES[0]).save(picture)
-    tar = write_tar(tmp_path / "a.tar", samples([picture.read_bytes()] * 2, [0, 1]))
-    with pytest.raises(DataError, match="come from files beside a folder of pictures"):
-        ia.analyze(segmenter, tar, **DENSE)
+
+
+def png(array, kind="PNG"):
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def archive(path, cells, masks=MASKS, **options):
+    """The same pictures with sets of labels, or masks where `cells` is None."""
+    if path.suffix == ".parquet":
+        held = [png(mask) for mask in masks] if cells is None else cells
+        return write_parquet(path, map(png, IMAGES), held, **options)
+    ending = "mask.png" if cells is None else "json"
+    held = map(png, masks) if cells is None else (json.dumps({"labels": c}).encode() for c in cells)
+    pairs = enumerate(zip(IMAGES, held, strict=True))
+    members = [m for n, (i, h) in pairs for m in ((f"{n}.png", png(i)),
+                                                  (f"{n}.{ending}", h))]  # fmt: skip
+    return write_tar(path, members)
+
+
+LISTS = [np.flatnonzero(row).tolist() for row in SETS]
+
+
+@pytest.mark.parametrize("kind", ["tar", "parquet"])
+def test_sets_and_masks_in_archives_are_those_of_files(folder, kind):
+    tagger = graphs.tagger(folder / "t.onnx", SIZE, CYCLES)
+    kept = ia.analyze(tagger, folder / "photos", labels=folder / "tags.csv", **FEW)
+    options = {} if kind == "tar" else {"label": "labels"}
+    data = archive(folder / f"a.{kind}", LISTS, **options)
+    found = ia.analyze(tagger, data, **FEW)
+    np.testing.assert_allclose(found.value, kept.value, atol=1e-6)
+    segmenter = graphs.band_map(folder / "s.onnx", SIZE, 0, 3, channels=2)
+    kept = ia.analyze(segmenter, folder / "photos", labels=folder / "masks", **DENSE)
+    options = {} if kind == "tar" else {"label": "mask"}
+    data = archive(folder / f"b.{kind}", None, **options)
+    found = ia.analyze(segmenter, data, **DENSE)
+    np.testing.assert_allclose(found.value, kept.value, atol=1e-6)
+    other = archive(folder / f"c.{kind}", None, 1 - MASKS, **options)
+    assert ia.analyze(segmenter, other, **DENSE).data["digest"] != found.data["digest"]
+
+
+def test_names_of_a_list_of_classes_and_several_in_a_cls(tmp_path):
+    pq = pytest.importorskip("pyarrow.parquet", reason="needs the extra 'parquet'")
+    names, data = ["slow", "calm", "fast"], tmp_path / "a.parquet"
+    archive(data, LISTS, label="labels")
+    feature = {"feature": {"names": names, "_type": "ClassLabel"}, "_type": "Sequence"}
+    table = pq.read_table(data)
+    features = {"info": {"features": {"labels": feature}}}
+    pq.write_table(table.replace_schema_metadata({"huggingface": json.dumps(features)}), data)
+    held = Reading(data, sets=True).open().truths
+    assert held.classes == tuple(names)
+    assert list(held.sets.values())[:2] == [("slow", "fast"), ()]
+    image = png(IMAGES[0])
+    for text, labels in ((b"0 2", ("0", "2")), (b"0\n2\n", ("0", "2")), (b"a b;c", ("a b", "c")),
+                         (b"[1]", ("1",)), (b"", ())):  # fmt: skip
+        members = [("1.png", image), ("1.cls", text), ("2.png", image), ("2.cls", b"7")]
+        held = Reading(write_tar(tmp_path / "a.tar", members), sets=True).open().truths
+        assert list(held.sets.values()) == [labels, ("7",)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (SETS.tolist(), "hold 0 and 1 alone, 3 each, and whether these are classes or say"),
+        ([[0.5]] * 5, "no list of words or class numbers"),
+        ([[]] * 5, "gives no picture a label"),
+        ([[3]] * 5, "label 3, but the model has classes 0 to 2"),
+    ],
+)
+def test_sets_in_archives_that_do_not_fit_are_one_line(tmp_path, cells, words):
+    tagger = graphs.tagger(tmp_path / "t.onnx", SIZE, CYCLES)
+    with pytest.raises(DataError, match=words) as caught:
+        ia.analyze(tagger, archive(tmp_path / "a.tar", cells), **FEW)
+    assert "\n" not in str(caught.value)
+
+
+def test_masks_in_archives_that_do_not_fit_are_one_line(tmp_path):
+    image = png(IMAGES[0])
+    grey = png(MASKS[0], "JPEG")
+    for members, words in (
+        ([("1.png", image)], "has no mask next to it: a member 1.mask.png"),
+        ([("1.png", image), ("1.mask.png", grey)], "is JPEG, a format that changes numbers"),
+        ([("1.png", image), ("1.mask.png", image)], "is a picture in colour"),
+        ([("1.png", image), ("1.mask.png", b"x" * 50)], "cannot be read as a mask"),
+        ([("1.png", image), ("1.mask.png", grey), ("1.seg.png", grey)], "several masks of one"),
+        ([("1.mask.png", grey)], "has a label but no picture"),
+    ):
+        tar = write_tar(tmp_path / "a.tar", members)
+        segmenter = graphs.band_map(tmp_path / "s.onnx", SIZE, 0, 3, channels=2)
+        with pytest.raises(DataError, match=words) as caught:
+            ia.analyze(segmenter, tar, **DENSE)
+        assert "\n" not in str(caught.value)

@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 import iaside_onnx as ia
-from tools.studies import counter_examples
+from tools.studies import cifar_pairs, counter_examples, high_passed, spacings
 from tools.studies.counter_examples import PAIRS, Pair, Seen
 from tools.studies.figures import quoted as figures
 from tools.studies.figures.common import Asked, importance
+from tools.studies.imagenet import quoted as imagenet
 from tools.studies.settings import quoted as settings
 from tools.studies.zoo_reports import Shelf, part
 
@@ -26,6 +27,10 @@ SMALL = 60_000  # bytes of a picture
         ("evidence.md", settings.tables),
         ("paper-figures.md", figures.tables),
         ("counter-examples.md", counter_examples.tables),
+        ("counter-examples.md", high_passed.tables),
+        ("evidence.md", cifar_pairs.tables),
+        ("evidence.md", imagenet.tables),
+        ("evidence.md", spacings.tables),
     ],
 )
 def test_tables_of_the_guide_are_those_of_the_csv_files(page, tables):

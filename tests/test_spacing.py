@@ -324,6 +324,7 @@ def test_a_heat_map_can_be_seen_in_other_bands(small):
         (("--spacing", "given", "--edges", "0.2,0.5"), "2 edges make --bands 3"),
         (("--bands", 3, "--spacing", "given", "--edges", "0.2,0.21"), "would hold no frequency"),
         (("--as-published", "--norm", "l2"), "--as-published means --norm linf"),
+        (("--as-published", "--separate-dc"), "--as-published goes without --separate-dc"),
         (("--as-published", "--beta", "0.5"), "--as-published means --beta 0.75"),
     ],
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,14 +11,17 @@ import pytest
 from onnx import TensorProto, helper
 
 from iaside_onnx.attacks.attack import attack
+from iaside_onnx.errors import UsageError
 from iaside_onnx.inference.class_scores import ScoreForm
 from iaside_onnx.inference.engine import Engine
 from iaside_onnx.inference.input_form import InputForm
 from iaside_onnx.inference.model import Affine, Model
+from iaside_onnx.inference.output_meaning import check_temperature
 from iaside_onnx.inference.session import Runtime
 from iaside_onnx.inference.small_graph import SmallGraph
 from iaside_onnx.inference.task import OneLabel, Reference, Task
 from iaside_onnx.mathematics.bands import band_index, split
+from iaside_onnx.settings import Settings
 
 from . import graphs
 from .conftest import ROOT
@@ -192,6 +196,35 @@ def test_many_classes_at_zero_of_quantised_probabilities_have_no_mass():
     )
     moved = task.change(readings, readings[[0]])
     np.testing.assert_allclose(moved, [0, 2, 1.2], atol=2 * step)
+
+
+@pytest.mark.parametrize(
+    ("classes", "steps", "temperature", "refused"),
+    [(1000, 255, 2.0, True), (1000, 255, "auto", True), (1000, 255, 1.0, False),
+     (10, 255, 2.0, False), (30, 255, 2.0, True), (1000, 65535, 2.0, False)],
+)  # fmt: skip
+def test_a_temperature_is_refused_where_classes_at_zero_get_most_of_the_mass(
+    classes, steps, temperature, refused
+):
+    scores = ScoreForm("probabilities", TensorProto.FLOAT, step=1 / steps)
+    expected = pytest.raises(UsageError, match="come in steps of") if refused else nullcontext()
+    with expected:
+        check_temperature(Settings(temperature=temperature), scores, classes)
+
+
+def test_quantised_probabilities_move_as_far_as_those_they_were_made_of():
+    rng = np.random.default_rng(0)
+    # A sure answer, one that is spread over many classes, and one that is spread over all.
+    logits = rng.normal(size=(3, 1000)).astype(np.float32) * np.float32([[5], [3], [0.1]])
+    exact = OneLabel(ScoreForm("logits", TensorProto.FLOAT))
+    readings = exact.readings(logits)
+    step = 1 / 256
+    rounded = np.round(np.exp(readings) / step).astype(np.float32) * np.float32(step)
+    task = OneLabel(ScoreForm("probabilities", TensorProto.FLOAT, step=step))
+    found = task.readings(rounded)
+    for now, before in ((1, 0), (2, 0)):
+        known = exact.change(readings[[now]], readings[[before]])
+        np.testing.assert_allclose(task.change(found[[now]], found[[before]]), known, atol=0.1)
 
 
 def test_the_first_choice_is_made_in_one_place():

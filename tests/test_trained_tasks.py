@@ -90,7 +90,7 @@ def test_a_segmenter(audited, trained):
     assert told.settings["task"] == "dense"
     assert told.summary()["clean_mean_iou"] > 0.8
     assert "pixels right of 31 images" in said
-    own, said = audited("segmenter", "photos", "--labels", "model")
+    own, said = audited("segmenter", "photos", "--labels", "model", "--task", "dense")
     assert "pixels that stay the same of 31 images" in said
     assert own.summary()["clean_error"] is None
     report = ia.analyze(trained / "segmenter.onnx", trained / "photos", labels=trained / "masks",

@@ -58,7 +58,8 @@ def _output(output: Any) -> str:
     data = output.data
     if "image/png" in data:
         picture = "".join(data["image/png"].split())
-        return f'<img class="output" alt="Picture that the cell draws" src="data:image/png;base64,{picture}">'
+        source = f"data:image/png;base64,{picture}"
+        return f'<img class="output" alt="Picture that the cell draws" src="{source}">'
     if "text/html" in data:
         # Without blank lines, at which Markdown would begin to read again.
         lines = [line for line in data["text/html"].splitlines() if line.strip()]

@@ -30,7 +30,9 @@ BLUE, ORANGE = "#0072B2", "#D55E00"
 
 def main() -> None:
     """Measure, draw and write."""
-    report = ia.analyze(ROOT / "models" / "demo-plain.onnx", IMAGES, samples=0, bands=BANDS, norm=NORM)
+    report = ia.analyze(
+        ROOT / "models" / "demo-plain.onnx", IMAGES, samples=0, bands=BANDS, norm=NORM
+    )
     row = report.image_ids.index(EXAMPLE)
     values = report.log_prob[row].astype(float)
     image, absent = _bands_of(report.image_ids, row)
@@ -107,16 +109,20 @@ def _coalitions(
         title = {0: "none", 2**BANDS - 1: "all"}.get(coalition, " ".join(map(str, here)))
         _show(place, mixed, title, f"{values[coalition]:.2f}")
     figure.supxlabel(
-        "Above each: the bands that are there. In the place of the others is noise with the spectrum of all images.",
+        "Above each: the bands that are there. "
+        "In the place of the others is noise with the spectrum of all images.",
         fontsize=8,
-    )  # fmt: skip
+    )
 
 
 def _sharing(figure: plt.Figure, report: ia.Report, shapley: NDArray[np.float64]) -> None:
     figure.suptitle(
-        f"3. Shapley values share the gain; their mean over {len(report.image_ids)} images gives the score",
-        x=0.01, ha="left", weight="bold",
-    )  # fmt: skip
+        "3. Shapley values share the gain; "
+        f"their mean over {len(report.image_ids)} images gives the score",
+        x=0.01,
+        ha="left",
+        weight="bold",
+    )
     own, mean, score = figure.subplots(1, 3)
     names = [str(band) for band in range(BANDS)]
     for axes, heights, title, form in (
@@ -136,7 +142,13 @@ def _sharing(figure: plt.Figure, report: ia.Report, shapley: NDArray[np.float64]
     score.plot(report.srs_signed, 0, "o", color=BLUE)
     score.annotate(f"{report.srs_signed:+.2f}", (report.srs_signed, 0.25), ha="center")
     for end, text in ((low, "highest\nband alone"), (0.0, "even"), (high, "lowest\nband alone")):
-        score.annotate(f"{end:+.2f}\n{text}" if end else f"0\n{text}", (end, -0.25), va="top", ha="center", fontsize=8)
+        score.annotate(
+            f"{end:+.2f}\n{text}" if end else f"0\n{text}",
+            (end, -0.25),
+            va="top",
+            ha="center",
+            fontsize=8,
+        )
     score.set_title("signed score, on its range", fontsize=9)
     score.set(ylim=(-1.6, 1), xlim=(low - 0.15, high + 0.15))
     score.set_axis_off()

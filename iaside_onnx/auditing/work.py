@@ -185,15 +185,23 @@ class Work:
         classes = "classes unknown" if found["classes"] is None else f"{found['classes']} classes"
         if task in TASKS and task != CLASSES:
             classes = kind_of(task, found["head"]).what
+        if (heads := self._given_classes) is not None:
+            classes = f"an embedding, with classes by {heads}"
         self.stages.say(MODEL, ", ".join([classes, sides, batch, *types]))
         return found
+
+    @property
+    def _given_classes(self) -> str | None:
+        """The option that makes classes of embeddings, as it was given; None without one."""
+        given = (name for name in ("fit_classes", "class_embeddings") if self.asked.get(name))
+        return next((option(name, self.asked[name]) for name in given), None)
 
     def _look_at_input(self, model: Inspection) -> int:
         """Find preprocessing and labels, unless that is done; how many images there are to use."""
         about, recipe = self.folder.about, self.folder.file(RECIPE)
         before = self.folder.has_measured and "input" in about
         if not before:
-            classes = model["classes"]
+            classes = model["classes"] if self._given_classes is None else None
             task = self.asked.get("task") or model["task"]
             found = find_input(
                 self.model, self.images, classes, self.asked, self.stages, task, model["head"],

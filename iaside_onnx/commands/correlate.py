@@ -1,4 +1,4 @@
-"""``iaside correlate``: how well the score foretells measured robustness over several models."""
+"""``iaside correlate``: how well the score predicts measured robustness over several models."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FEW = 4
 def correlate(
     files: tuple[Path, ...], target: Path | None, overwrite: bool, as_json: bool, **options: Any
 ) -> None:
-    """Say how well the score foretells measured robustness.
+    """Say how well the score predicts measured robustness.
 
     Over several models. Takes files of analyze and of robustness in any order; two of one model (by
     hash) make one point. At least four models are needed. A folder stands for the files in it.

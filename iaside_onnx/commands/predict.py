@@ -47,8 +47,8 @@ _OF_REPORT = {"source", "snr", "measured", "confidence", "target", "overwrite", 
     "--measured",
     type=FILE,
     metavar="ROBUSTNESS.h5",
-    help="Put the damage beside that iaside robustness measured, and say how well it was foretold; "
-    "with --model also which share of it is spectral.",
+    help="Put the damage beside that iaside robustness measured, and say how well it was "
+    "predicted; with --model also which share of it is spectral.",
 )
 @confidence_option(None)
 @target_option(
@@ -106,23 +106,23 @@ def predict(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Foretell the damage of each corruption and severity.
+    """Predict the damage of each corruption and severity.
 
     From a REPORT and an SNR file no model is needed: the report must have the bands, norm and size
-    of that file. How well the order of the corruptions was foretold differs much between networks
+    of that file. How well the order of the corruptions was predicted differs much between networks
     and images: the output says where it held and where it failed, and --measured says it for this
     model.
 
     With --model and IMAGES the model answers spectral stand-ins: clean images whose rings are
     scaled, and filled with noise of random phase, as the perturbation does. It takes as many
     passes as iaside robustness on the same images, which is the better measurement; stand-ins say
-    which share of that damage is spectral (--measured), and foretell perturbations that are known
+    which share of that damage is spectral (--measured), and predict perturbations that are known
     by their spectrum alone (--spectrum). All further options go with --model.
 
     \b
     Example:
       iaside predict analyses/model.h5 --snr snr.h5
-      iaside predict analyses/model.h5 --snr snr.h5 --measured robustness/model.h5 -o foretold.png
+      iaside predict analyses/model.h5 --snr snr.h5 --measured robustness/model.h5 -o predicted.png
       iaside predict --model model.onnx photos/ --samples 21 --measured robustness/model.h5
       iaside predict --model model.onnx photos/ --spectrum night.csv
     """
@@ -164,7 +164,7 @@ def _from_report(
         prediction = prediction.beside(ia.load_robustness(measured))
     present(prediction, target, overwrite=overwrite, as_json=as_json)
     if measured is None and not as_json:
-        say_next("robustness", "MODEL", "IMAGES", gives="what was foretold, measured")
+        say_next("robustness", "MODEL", "IMAGES", gives="what was predicted, measured")
 
 
 def _from_model(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..errors import ReportError, said
 from ..mathematics.absence import scheme_of
 from ..plurals import counted
+from ..results.banded import given_words
 from ..results.report import Report
 from ..results.result import ModelResult
 from ..setting_roles import VIEW, Apart, Belongs, chosen, settings_apart
@@ -66,10 +67,12 @@ class Agreement:
     @property
     def refusals(self) -> list[str]:
         """Why the reports cannot be compared, game and images; empty where they can."""
+        edges = [each.first for each in self.game if each.setting == "edges" and each.first]
+        given = f" ({' '.join(given_words(edges[0]))})" if edges else ""
         game = [
             f"{self.names[1]} and {self.names[0]} play different games: "
             f"{'; '.join(map(str, self.game))}; make one of the reports anew with the settings of "
-            "the other"
+            f"the other{given}"
         ]
         return game * bool(self.game) + self.images
 

@@ -59,7 +59,7 @@ class LabelSets:
     sets : dict
         Labels of each picture, by its id.
     lines : dict
-        The line in which a label stands first.
+        The line in which a label stands first; 0 where there are no lines.
     classes : tuple of str or None
         Names of all classes in order, where the table has a column for each.
     whole : bool
@@ -265,7 +265,7 @@ def _split(cells: Sequence[str]) -> tuple[str, ...]:
 def _from_objects(
     table: Path, objects: list[tuple[int, Any]], columns: tuple[str, str] | None
 ) -> list[SetRow]:
-    result = []
+    result, given = [], []
     keys: tuple[str, str] | None = None
     for number, value in objects:
         where = f"{table}, line {number}"
@@ -289,13 +289,77 @@ def _from_objects(
                 place = labels[0]
             keys = header[file], header[place]
         name, listed = (value.get(key) for key in keys)
-        listed = listed if isinstance(listed, list) else [listed]
-        texts = isinstance(name, str) and all(type(each) in (str, int) for each in listed)
-        if not texts or not name:
+        labels_of = _listed(listed)
+        if not isinstance(name, str) or not name or labels_of is None:
             raise DataError(f"{where}: '{keys[0]}' must be a name and '{keys[1]}' a list of labels")
-        words = [str(each).strip() for each in listed]
-        labels_of = _split(words) if len(words) == 1 else tuple(dict.fromkeys(words))
         result.append(SetRow(name.strip(), labels_of, number))
+        given.append(listed)
     if not result:
         raise DataError(f"{table}: lists no images")
+    _check_open(table, given)
     return result
+
+
+def _listed(value: Any) -> tuple[str, ...] | None:
+    """Labels of a list, or of a single word or number; None where it is neither."""
+    listed = value if isinstance(value, list) else [value]
+    if not all(type(each) in (str, int) for each in listed):
+        return None
+    words = [str(each).strip() for each in listed]
+    return _split(words) if len(words) == 1 else tuple(dict.fromkeys(words))
+
+
+def _check_open(place: Path, given: Sequence[Any]) -> None:
+    """Refuse lists of 0 and 1 of one length: a column a class, or the classes 0 and 1."""
+    lengths = {len(each) if isinstance(each, list) else 1 for each in given}
+    if len(lengths) == 1 and max(lengths) > 1 and all(cell in (0, 1) for e in given for cell in e):
+        raise DataError(
+            f"{place}: its lists hold 0 and 1 alone, {max(lengths)} each, and whether these are "
+            "classes or say yes and no is open; write the numbers or names of the classes that "
+            "are there"
+        )
+
+
+def sets_in_archive(
+    place: Path, cells: dict[str, Any], classes: Sequence[str] | None = None
+) -> LabelSets:
+    """Labels that lie beside pictures in an archive.
+
+    Parameters
+    ----------
+    place : Path
+        The first file.
+    cells : dict
+        A list of labels, or a single one or text with ``;`` between them, by the picture's id.
+    classes : sequence of str, optional
+        All classes in their order, which whole numbers in the lists count.
+
+    Raises
+    ------
+    DataError
+        Something else, or no picture has a label.
+    """
+    _check_open(place, list(cells.values()))
+    sets: dict[str, tuple[str, ...]] = {}
+    for name, cell in cells.items():
+        words = _listed(cell)
+        if words is None:
+            raise DataError(f"{place}: the labels of {name} are no list of words or class numbers")
+        if classes is not None:
+            wrong = [word for word in words if not word.isdecimal() or int(word) >= len(classes)]
+            if wrong:
+                raise DataError(
+                    f"{place}: label {wrong[0][:40]} of {name} is beyond the {len(classes)} names "
+                    "of its own list"
+                )
+            words = tuple(classes[int(word)] for word in words)
+        sets[name] = words
+    known = {word: 0 for words in sets.values() for word in words}
+    if not known:
+        raise DataError(f"{place}: gives no picture a label")
+    return LabelSets(place, sets, known, None if classes is None else tuple(classes))
+
+
+def set_key(keys: Sequence[str]) -> list[str]:
+    """Which of some names of columns or keys may hold all labels of a picture."""
+    return [key for key in keys if folded(key) in _SET_COLUMNS]

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from ..errors import DataError, PictureError
 from ..storage.regular_file import read_bounded
 from .class_names import shown
-from .pictures import MAX_BYTES, decode
+from .pictures import MAX_BYTES, ImageSource, decode
 from .tree import look_below
 
-# Formats that keep numbers as they are.
+# Formats that keep numbers as they are, by suffix and as pillow names them.
 _SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif")
+_FORMATS = ("PNG", "BMP", "TIFF", "GIF")
 _MODES = {
     "RGB": "is a picture in colour", "RGBA": "is a picture in colour", "LA": "has transparency",
     "PA": "has transparency", "F": "holds fractions", "CMYK": "is a picture in colour",
@@ -87,8 +88,82 @@ class MaskArray(Masks):
         return row.reshape([side for side in row.shape if side != 1] or [1, 1]).astype(np.int32)
 
 
+class EncodedMasks(Masks):
+    """Masks that are pictures in a file format."""
+
+    @abstractmethod
+    def content(self, name: str) -> bytes:
+        """Bytes of the mask of a picture."""
+
+    def digest(self, name: str) -> bytes:
+        """SHA-256 of the bytes of a picture's mask."""
+        return hashlib.sha256(self.content(name)).digest()
+
+    def mask(self, name: str) -> NDArray[np.int32]:
+        """Numbers of the classes as a picture's mask holds them, shape (height, width).
+
+        Of a picture with a palette its places in the palette, of a grey one its levels, of one bit
+        0 and 1.
+
+        Raises
+        ------
+        DataError
+            No picture, or one whose pixels are no numbers of classes.
+        """
+        path = self.where(name)
+        try:
+            picture = decode(self.content(name), path)
+        except PictureError as error:
+            raise DataError(f"{path}: cannot be read as a mask ({error.reason})") from error
+        if picture.mode in _MODES:
+            raise DataError(
+                f"{path}: {_MODES[picture.mode]} ({picture.mode}); a mask holds numbers of "
+                "classes: a PNG with a palette, or a grey one"
+            )
+        if picture.format not in _FORMATS:
+            raise DataError(
+                f"{path}: is {picture.format}, a format that changes numbers; save masks as PNG"
+            )
+        return np.asarray(picture).astype(np.int32)
+
+
 @dataclass(frozen=True)
-class MaskFolder(Masks):
+class MaskPictures(EncodedMasks):
+    """The masks of an archive, read as its photographs are.
+
+    Attributes
+    ----------
+    path : Path
+        The first file.
+    pictures : ImageSource
+        The masks.
+    rows : dict
+        Place of the mask of each picture among them, by the picture's id.
+    """
+
+    path: Path
+    pictures: ImageSource
+    rows: dict[str, int]
+
+    @property
+    def place(self) -> Path:
+        """The first file."""
+        return self.path
+
+    def where(self, name: str) -> str:
+        """As errors name what lies in the archive."""
+        return f"{self.pictures.where(self.rows[name])}, a mask"
+
+    def content(self, name: str) -> bytes:
+        """Bytes of the mask of a picture."""
+        try:
+            return self.pictures.content(self.rows[name])
+        except PictureError as error:
+            raise DataError(f"{self.where(name)}: cannot be read ({error.reason})") from error
+
+
+@dataclass(frozen=True)
+class MaskFolder(EncodedMasks):
     """The masks of a folder of pictures: one of the same name, but for its suffix.
 
     Attributes
@@ -155,33 +230,6 @@ class MaskFolder(Masks):
             return read_bounded(path, MAX_BYTES, DataError)
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-
-    def digest(self, name: str) -> bytes:
-        """SHA-256 of the bytes of a picture's mask."""
-        return hashlib.sha256(self.content(name)).digest()
-
-    def mask(self, name: str) -> NDArray[np.int32]:
-        """Numbers of the classes as a picture's mask holds them, shape (height, width).
-
-        Of a picture with a palette its places in the palette, of a grey one its levels, of one bit
-        0 and 1.
-
-        Raises
-        ------
-        DataError
-            No picture, or one whose pixels are no numbers of classes.
-        """
-        path = self.where(name)
-        try:
-            picture = decode(self.content(name), path)
-        except PictureError as error:
-            raise DataError(f"{path}: cannot be read as a mask ({error.reason})") from error
-        if picture.mode in _MODES:
-            raise DataError(
-                f"{path}: {_MODES[picture.mode]} ({picture.mode}); a mask holds numbers of "
-                "classes: a PNG with a palette, or a grey one"
-            )
-        return np.asarray(picture).astype(np.int32)
 
 
 def _stem(name: str) -> str:

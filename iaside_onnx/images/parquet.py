@@ -12,7 +12,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,18 @@ from ..errors import DataError, PictureError
 from ..spelling import option
 from .array_labels import LONGEST_NAME, Held, numbered
 from .arrays import MAX_IMAGES
+from .label_sets import set_key, sets_in_archive
+from .masks import MaskPictures
 from .pictures import MAX_BYTES, ImageSource, check_bytes
 
 _IMAGE_COLUMNS = ("image", "img")
 _LABEL_COLUMNS = ("label",)
+_MASK_COLUMNS = ("mask", "masks", "label", "annotation", "segmentation")
+_NEEDED = {
+    "class": "integers or text",
+    "sets": "a list of integers or of text, or text with ';' between labels",
+    "image": "binary, or a struct with binary 'bytes'",
+}
 # Types as Arrow writes them.
 _BINARY = ("binary", "large_binary")
 _TEXT = ("string", "large_string")
@@ -128,7 +136,7 @@ def parquet_pictures(
         Binary, or a struct with ``bytes``; None: the one of ``image`` and ``img`` that is there.
     label_column : str, optional
         Integers, or names of classes as text; None: ``label``. What integers are called is taken
-        from the Hugging Face metadata.
+        from the Hugging Face metadata. A set of labels is a list of these; masks are pictures.
 
     Raises
     ------
@@ -140,17 +148,18 @@ def parquet_pictures(
     groups: list[tuple[int, int]] = []
     starts = array("q")
     texts: dict[str, int] = {}
+    cells: list[Any] = []
     layout: tuple[Any, ...] = ()
     unused = None
     for number, path in enumerate(files):
         with _opened(path) as table:
             schema = table.schema_arrow
-            image = _column(path, schema, image_column, _IMAGE_COLUMNS, "image", _is_image)
+            image = _column(path, schema, image_column, _IMAGE_COLUMNS, "image", "image")
             label, words, names = "", False, None
             if held != "none":
-                label = _column(path, schema, label_column, _LABEL_COLUMNS, "label", _is_label)
-                words = _is_text(schema.field(label).type)
-                names = _class_names(schema, label)
+                label = _label_column(path, schema, label_column, held)
+                words = held == "class" and _is_text(schema.field(label).type)
+                names = None if held == "masks" else _class_names(schema, label)
             elif beside := [name for name in schema.names if name in (label_column, "label")]:
                 unused = f"labels '{beside[0]}' beside the pictures of {files[0]} are not used"
             if number and layout != (image, label, names, words):
@@ -161,16 +170,14 @@ def parquet_pictures(
             rows = [part.num_rows for part in parts]
             if min(rows, default=0) < 0 or len(ids) + sum(rows) > MAX_IMAGES:
                 raise DataError(f"{path}: declares more than the {MAX_IMAGES:,} rows allowed")
-            for column in (image, label) if words else (image,):
+            for column in (image,) if held == "none" else (image, label):
                 _check_sizes(path, parts, column)
-            if held == "none":
-                labels.append(np.zeros(sum(rows), np.int64))
-            else:
-                labels.append(_labels(path, table, label, texts))
-            if len(labels[-1]) != sum(rows):
-                raise DataError(
-                    f"{path}: declares {sum(rows):,} rows but has {len(labels[-1]):,} labels"
-                )
+            plain = np.zeros(sum(rows), np.int64)
+            labels.append(_labels(path, table, label, texts) if held == "class" else plain)
+            more = _cells(path, table, label) if held == "sets" else labels[-1]
+            cells += more if held == "sets" else ()
+            if len(more) != sum(rows):
+                raise DataError(f"{path}: declares {sum(rows):,} rows but has {len(more):,} labels")
         for part, count in enumerate(rows):
             if count:
                 groups.append((number, part))
@@ -180,12 +187,25 @@ def parquet_pictures(
         raise DataError(f"{files[0]}: holds no rows")
     numbers = np.concatenate(labels)
     pictures = ParquetPictures(ids, numbers, names, files, image, groups, starts, unused=unused)
+    if held in ("masks", "sets"):
+        _hold(pictures, label, cells)
     if texts:
         own_numbers, written = numbered(list(texts))
         pictures.labels = own_numbers[numbers]
         if written is not None:
             pictures.class_names, pictures.naming = written, "words"
     return pictures
+
+
+def _hold(pictures: ParquetPictures, column: str, cells: list[Any] | None) -> None:
+    """Give pictures their sets of labels, or the masks of a column where there are no cells."""
+    ids, files = pictures.ids, pictures.files
+    if not cells:
+        masks = replace(pictures, column=column, _lock=threading.Lock(), _kept={})
+        pictures.truths = MaskPictures(files[0], masks, {name: at for at, name in enumerate(ids)})
+        return
+    names, pictures.class_names = pictures.class_names, None
+    pictures.truths = sets_in_archive(files[0], dict(zip(ids, cells, strict=True)), names)
 
 
 @contextmanager
@@ -223,13 +243,23 @@ def _is_label(kind: Any) -> bool:
     return str(kind) in _INTEGERS or _is_text(kind)
 
 
+def _is_set(kind: Any) -> bool:
+    listed = str(kind).startswith(("list<", "large_list<", "fixed_size_list<"))
+    return _is_label(kind.value_type if listed else kind)
+
+
+_FITS: dict[str, Callable[[Any], bool]] = {"image": _is_image, "class": _is_label, "sets": _is_set}
+
+
+def _label_column(path: Path, schema: Any, asked: str | None, held: Held) -> str:
+    """Name of the column of what the pictures are held against."""
+    usual = {"class": _LABEL_COLUMNS, "masks": _MASK_COLUMNS}.get(held)
+    usual = usual or tuple(set_key(schema.names)) or ("labels",)
+    return _column(path, schema, asked, usual, "label", "image" if held == "masks" else held)
+
+
 def _column(
-    path: Path,
-    schema: Any,
-    asked: str | None,
-    usual: tuple[str, ...],
-    role: str,
-    fits: Callable[[Any], bool],
+    path: Path, schema: Any, asked: str | None, usual: tuple[str, ...], role: str, fits: str
 ) -> str:
     """Name of the column for a role: as asked, else the usual one, if it is clear."""
     present = [name for name in schema.names if name == asked or (not asked and name in usual)]
@@ -242,10 +272,8 @@ def _column(
         )
     name: str = present[0]
     kind = schema.field(name).type
-    if not fits(kind):
-        needed = (
-            "integers or text" if role == "label" else "binary, or a struct with binary 'bytes'"
-        )
+    if not _FITS[fits](kind):
+        needed = _NEEDED[fits]
         raise DataError(
             f"{path}: column '{name}' is {str(kind)[:80]}; {needed} needed: name another with "
             f"{option(f'{role}_column')}"
@@ -286,12 +314,29 @@ def _labels(path: Path, table: Any, column: str, texts: dict[str, int]) -> NDArr
     return np.concatenate(parts)
 
 
+def _cells(path: Path, table: Any, column: str) -> list[Any]:
+    """What the rows of a file have as their labels: lists, or single ones."""
+    cells: list[Any] = []
+    for batch in table.iter_batches(batch_size=_LABEL_ROWS, columns=[column], use_threads=False):
+        values = batch.column(0)
+        if values.null_count:
+            raise DataError(
+                f"{path}: column '{column}' has rows without a list; an image without labels has "
+                "an empty one"
+            )
+        cells += values.to_pylist()
+    return cells
+
+
 def _class_names(schema: Any, label: str) -> list[str] | None:
     """Names of a ClassLabel column, from the metadata that the datasets library writes."""
     try:
         text = (schema.metadata or {}).get(b"huggingface", b"null")
-        names = json.loads(text)["info"]["features"][label]["names"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+        feature = json.loads(text)["info"]["features"][label]
+        # Of a list: {"feature": {...}, "_type": "Sequence"}, or [{...}].
+        feature = feature[0] if isinstance(feature, list) else feature.get("feature", feature)
+        names = feature["names"]
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return None

@@ -183,11 +183,6 @@ class Reading:
         if labels is not None:
             raise DataError(f"{option('labels')} goes with a folder; {path} brings its own labels")
         names = self.image_column, self.label_column
-        if kinds <= {".parquet", *_TAR} and self.held in ("sets", "masks"):
-            raise DataError(
-                f"{path}: is read with one class an image; sets of labels and masks come from "
-                "files beside a folder of pictures, or from arrays (.npz, .npy, .h5)"
-            )
         if kinds == {".parquet"}:
             return parquet_pictures(files, *names, held=self.held)
         if len(files) == 1 and kinds == {".npz"}:

@@ -19,6 +19,8 @@ import numpy as np
 
 from ..errors import DataError, PictureError, one_line
 from .array_labels import Held
+from .label_sets import set_key, sets_in_archive
+from .masks import MaskPictures
 from .pictures import SUFFIXES, ImageSource, check_bytes, class_number, relative_name
 
 _LABEL_KEYS = ("label", "cls")
@@ -27,6 +29,7 @@ _MAX_HEADER = 1 << 16
 _MAX_GLOBAL = 100
 _MAX_LABEL = {"cls": 64, "json": 1 << 20}
 _MAX_CLASS = 10**9
+_MASKS = ("mask.png", "seg.png", "mask.tif", "seg.tif", "mask.bmp", "seg.bmp")
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 _ORDINARY = (tarfile.REGTYPE, tarfile.AREGTYPE)
 
@@ -69,7 +72,8 @@ def tar_pictures(shards: list[Path], held: Held = "class") -> TarPictures:
     """Index shards in one pass over their headers and labels.
 
     A label is a member ``.cls`` (an integer as text), else ``label`` or ``cls`` (an integer) of a
-    member ``.json``. Other members are left alone.
+    member ``.json``. A set of labels is a list there, or several in ``.cls``; a mask is a member
+    ``.mask.png`` or ``.seg.png``. Other members are left alone.
 
     Raises
     ------
@@ -79,6 +83,8 @@ def tar_pictures(shards: list[Path], held: Held = "class") -> TarPictures:
     """
     ids: list[str] = []
     places = (array("q"), array("q"), array("q"))
+    masks, mask_ids = (array("q"), array("q"), array("q")), []
+    cells: list[Any] = []
     labels, unused = array("q"), None
     for number, shard in enumerate(shards):
         with _opened(shard) as content:
@@ -91,10 +97,13 @@ def tar_pictures(shards: list[Path], held: Held = "class") -> TarPictures:
                 if held == "none" and label is not None:
                     unused = f"labels beside the pictures of {shards[0]} are not used"
                 ids.append(f"{shard.name}/{relative_name(picture.name)}")
-                place = number, picture.offset_data, picture.size
-                for column, value in zip(places, place, strict=True):
-                    column.append(value)
-                labels.append(label or 0)
+                _add(places, number, picture)
+                if isinstance(label, tarfile.TarInfo):
+                    mask_ids.append(f"{shard.name}/{relative_name(label.name)}")
+                    _add(masks, number, label)
+                elif held == "sets":
+                    cells.append(label)
+                labels.append(label if isinstance(label, int) else 0)
         if len(set(ids[first:])) < len(ids) - first:
             raise DataError(f"{shard}: holds two pictures of one name")
     if not ids:
@@ -103,7 +112,20 @@ def tar_pictures(shards: list[Path], held: Held = "class") -> TarPictures:
             "KEY.json, where KEY has no dot"
         )
     numbers = np.array(labels, np.int64)
-    return TarPictures(ids, numbers, None, shards, places, unused=unused)
+    pictures = TarPictures(ids, numbers, None, shards, places, unused=unused)
+    if held == "masks":
+        pixels = TarPictures(mask_ids, numbers, None, shards, masks)
+        pictures.truths = MaskPictures(shards[0], pixels, {name: at for at, name in enumerate(ids)})
+    elif held == "sets":
+        pictures.truths = sets_in_archive(shards[0], dict(zip(ids, cells, strict=True)))
+    return pictures
+
+
+def _add(
+    places: tuple[array[int], array[int], array[int]], shard: int, member: tarfile.TarInfo
+) -> None:
+    for column, value in zip(places, (shard, member.offset_data, member.size), strict=True):
+        column.append(value)
 
 
 def _opened(shard: Path) -> BinaryIO:
@@ -193,50 +215,61 @@ def _split(name: str) -> tuple[str, str]:
 
 def _sample(
     shard: Path, content: BinaryIO, key: str, members: Iterable[tarfile.TarInfo], held: Held
-) -> tuple[tarfile.TarInfo, int | None] | None:
-    """Picture and label among the members of one key; None where both are missing."""
+) -> tuple[tarfile.TarInfo, Any] | None:
+    """Picture and what it is held against of one key; None where both are missing.
+
+    That is a class number, the labels of a set as they are written, or the member of a mask.
+    """
     parts: dict[str, tarfile.TarInfo] = {}
     for member in members:
         extension = _split(member.name)[1]
-        if extension not in _MAX_LABEL and f".{extension}" not in SUFFIXES:
+        known = extension in _MAX_LABEL or f".{extension}" in SUFFIXES
+        if not known and (held != "masks" or extension not in _MASKS):
             continue
         if parts.setdefault(extension, member) is not member:
             raise DataError(f"{shard}: holds '{member.name}' twice")
-    pictures = [member for extension, member in parts.items() if extension not in _MAX_LABEL]
+    pictures = [member for name, member in parts.items() if name not in (*_MAX_LABEL, *_MASKS)]
     if len(pictures) > 1:
         names = ", ".join(member.name for member in pictures)
         raise DataError(f"{shard}: sample '{key}' has several pictures ({names}); leave one")
     # A label that is not used is not read.
     unread = 0 if "cls" in parts else None
-    label = unread if held == "none" else _label(shard, content, parts)
+    label = unread if held == "none" else _held(shard, content, parts, held)
     if not pictures:
-        if "cls" in parts and held != "none":
+        if held != "none" and (label is not None if held == "masks" else "cls" in parts):
             raise DataError(f"{shard}: sample '{key}' has a label but no picture next to it")
         return None
     if label is None and held != "none":
-        raise DataError(
-            f"{shard}: picture '{pictures[0].name}' has no label next to it: a member {key}.cls, "
-            f"or {key}.json with {' or '.join(_LABEL_KEYS)}"
-        )
+        needed = f"label next to it: a member {key}.cls, or {key}.json with "
+        needed += "a list 'labels'" if held == "sets" else " or ".join(_LABEL_KEYS)
+        if held == "masks":
+            needed = f"mask next to it: a member {key}.mask.png or {key}.seg.png"
+        raise DataError(f"{shard}: picture '{pictures[0].name}' has no {needed}")
     return pictures[0], label
+
+
+def _held(shard: Path, content: BinaryIO, parts: dict[str, tarfile.TarInfo], held: Held) -> Any:
+    """What a picture is held against, of the members of its key; None where that is missing."""
+    if held == "class":
+        return _label(shard, content, parts)
+    if held == "sets":
+        return _set(shard, content, parts)
+    masks = [parts[extension] for extension in _MASKS if extension in parts]
+    if len(masks) > 1:
+        names = ", ".join(member.name for member in masks)
+        raise DataError(f"{shard}: holds several masks of one picture ({names}); leave one")
+    return masks[0] if masks else None
 
 
 def _label(shard: Path, content: BinaryIO, parts: dict[str, tarfile.TarInfo]) -> int | None:
     kind = "cls" if "cls" in parts else "json"
     if kind not in parts:
         return None
-    member = parts[kind]
-    where = f"{shard}: {member.name}"
-    if member.size > _MAX_LABEL[kind]:
-        raise DataError(f"{where}: {member.size:,} bytes is too long for a label")
-    content.seek(member.offset_data)
-    text = content.read(member.size)
+    where = f"{shard}: {parts[kind].name}"
+    text = _text(content, parts[kind], where, _MAX_LABEL[kind])
     if kind == "cls":
         return class_number(text.decode("ascii", "replace"), where)
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: is not valid JSON") from error
+    value = _json(text, where)
     entries = value if isinstance(value, dict) else {}
     labels = {key: entries[key] for key in _LABEL_KEYS if key in entries}
     for key, label in labels.items():
@@ -245,3 +278,36 @@ def _label(shard: Path, content: BinaryIO, parts: dict[str, tarfile.TarInfo]) ->
     if len(set(labels.values())) > 1:
         raise DataError(f"{where}: its {' and '.join(labels)} differ")
     return next(iter(labels.values()), None)
+
+
+def _set(shard: Path, content: BinaryIO, parts: dict[str, tarfile.TarInfo]) -> Any:
+    """Labels as they are written: a list, or a single one."""
+    kind = "cls" if "cls" in parts else "json"
+    if kind not in parts:
+        return None
+    where = f"{shard}: {parts[kind].name}"
+    text = _text(content, parts[kind], where, _MAX_LABEL["json"])
+    if kind == "cls" and not text.lstrip().startswith(b"["):
+        lines = text.decode("utf-8", "replace").split("\n")
+        return ";".join(line.strip() for line in lines if line.strip())
+    value = _json(text, where)
+    if not isinstance(value, dict):
+        return value
+    keys = set_key(list(value))
+    if len(keys) > 1:
+        raise DataError(f"{where}: its {' and '.join(keys)} may both be the labels; leave one")
+    return value[keys[0]] if keys else None
+
+
+def _text(content: BinaryIO, member: tarfile.TarInfo, where: str, most: int) -> bytes:
+    if member.size > most:
+        raise DataError(f"{where}: {member.size:,} bytes is too long for a label")
+    content.seek(member.offset_data)
+    return content.read(member.size)
+
+
+def _json(text: bytes, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: is not valid JSON") from error

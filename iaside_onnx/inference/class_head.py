@@ -186,8 +186,8 @@ def _scale(artifact: Artifact, asked: float | None, listener: Listener) -> float
     found, fault = _stored_scale(artifact)
     if found is None:
         raise UsageError(
-            f"{artifact.path}: {fault}; cosines are multiplied by one before the softmax: give it "
-            f"with {option(_SCALE, like='S')} (100 for CLIP)"
+            f"{artifact.path}: {fault}; cosines are multiplied by such a scale before the softmax: "
+            f"give it with {option(_SCALE, like='S')} (100 for CLIP)"
         )
     name, value = found
     scale = math.exp(value) if value < _LOGARITHM else value

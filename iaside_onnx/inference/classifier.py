@@ -30,7 +30,7 @@ from .model import Affine, RunError
 from .opened import Opened, Source, open_source, scores_of
 from .ort_format import describe
 from .other_outputs import first_output, say_channels, settled_outputs
-from .output_meaning import check_options, task_of
+from .output_meaning import check_options, check_temperature, task_of
 from .placement import Placement
 from .score_forms import counted_form, form_of_classes, meaning_of
 from .session import Runtime
@@ -320,6 +320,7 @@ def open_classifier(
         score_form, map_form = counted_form(kind.name, opened, scores, asked, listener)
     columns = scores.shape[1] if map_form is None else map_form.channels
     classes = 2 if score_form.binary else columns
+    check_temperature(settings, score_form, classes)
     names = declared.classes(classes, offset) or _graph_names(artifact, classes, listener)
     return Classifier(
         **vars(opened), scores=score_form, classes=classes, label_offset=offset, kind=kind,

@@ -18,7 +18,7 @@ from ..errors import OpenError, UsageError
 from ..settings import Settings
 from ..spelling import option
 from ..tasks import CLASSES, DETECTOR, TASKS, TaskKind
-from .class_scores import look_like_probabilities
+from .class_scores import ScoreForm, look_like_probabilities
 from .grids import grid_counts
 from .input_form import InputForm
 from .map_form import MapForm, channels_of
@@ -31,6 +31,8 @@ _UNIT_LENGTH = 2e-3
 _PERCENT_TOLERANCE = 1.0
 # Numbers of a box: candidates of a detector have a confidence beside.
 _A_BOX = 4
+# Share of a model's probability that classes at zero may come to.
+_MOST_AT_ZERO = 0.05
 _NO_EVIDENCE = ClassEvidence()
 # In the name of an output: of an embedding, and of scores.
 _EMBEDDING = re.compile(r"embed|feature|pooler|descriptor", re.IGNORECASE)
@@ -145,6 +147,25 @@ def check_options(settings: Settings, kind: TaskKind) -> None:
                 f"{option(name, value)} goes with {TASKS[owner].what}{more}, and the model is "
                 f"audited as {kind.what}; leave it out, or give {option('task', owner)}{other}"
             )
+
+
+def check_temperature(settings: Settings, scores: ScoreForm, classes: int) -> None:
+    """Refuse a temperature where classes at zero of probabilities in steps get most of the mass.
+
+    softmax(log p / T) gives each of them that of half a step, to the power of 1 / T.
+
+    Raises
+    ------
+    UsageError
+    """
+    mass = classes * scores.floor
+    if scores.step and settings.temperature != 1.0 and mass > _MOST_AT_ZERO:
+        raise UsageError(
+            f"{option('temperature', settings.temperature)}: the probabilities come in steps of "
+            f"{scores.step:.2g}, so {classes} classes that stand at zero may count as {mass:.2g} "
+            f"together, beside 1 for all; leave it out, or read the logits before the softmax "
+            f"({option('output', like='NAME')})"
+        )
 
 
 def output_meaning(

@@ -171,6 +171,11 @@ class OneLabel(Settled):
         """False where the model's own probabilities stand for themselves."""
         return self.scores.kind == "logits" or self.temperature != 1.0
 
+    @property
+    def _in_steps(self) -> bool:
+        """The model's own probabilities were quantised: many classes may stand at zero."""
+        return bool(self.scores.step) and not self._normalised
+
     def tail(self) -> bytes:
         """Scores and the index of a class in, log-probability of the class out, or answer too.
 
@@ -221,7 +226,7 @@ class OneLabel(Settled):
         at zero would add up to a mass that no class has.
         """
         logits = self.scores.logits(scores)
-        if self.scores.step and not self._normalised:
+        if self._in_steps:
             return np.minimum(logits.astype(np.float64), 0.0)
         return log_softmax(logits / self.temperature)
 
@@ -250,6 +255,18 @@ class OneLabel(Settled):
     def change(
         self, readings: NDArray[np.float64], clean: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Sum over classes of how far their probabilities moved, in [0, 2]."""
-        moved = np.abs(np.exp(readings) - np.exp(clean)).sum(axis=-1)
+        """Sum over classes of how far their probabilities moved, in [0, 2].
+
+        Of probabilities in steps a class at zero has none. What all classes at zero have together
+        is known by what the others leave of 1, and moves as one class.
+        """
+        now, before = self._masses(readings), self._masses(clean)
+        moved = np.abs(now - before).sum(axis=-1)
+        if self._in_steps:
+            moved += np.abs(now.sum(axis=-1) - before.sum(axis=-1))
         return np.asarray(np.minimum(moved, 2.0))
+
+    def _masses(self, readings: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probabilities of all classes; one step is the least that is not zero."""
+        held = np.exp(readings)
+        return np.where(held < 0.75 * self.scores.step, 0.0, held) if self._in_steps else held

@@ -321,9 +321,12 @@ def _as_published(given: dict[str, Any], taken: set[str]) -> dict[str, Any]:
     names = [name for name in PUBLISHED if name in taken and (name != "value" or "beta" in taken)]
     for name in names:
         if name in given and plain(given[name]) not in (None, PUBLISHED[name]):
+            asked_for, whole = option(name, given[name]), option("as_published", True)
+            if PUBLISHED[name] is False:
+                raise UsageError(f"{whole} goes without {asked_for}; leave out one of them")
             raise UsageError(
-                f"{option('as_published', True)} means {option(name, PUBLISHED[name])}; leave out "
-                f"{option(name, given[name])}, or the former"
+                f"{whole} means {option(name, PUBLISHED[name])}; leave out {asked_for}, or the "
+                "former"
             )
     return {**given, **{name: PUBLISHED[name] for name in names}}
 

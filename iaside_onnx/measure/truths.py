@@ -75,7 +75,8 @@ def settled_truths(
     if not isinstance(truths, LabelSets):
         raise DataError(
             f"{reading.images}: holds no sets of labels; they are read from a file beside a folder "
-            f"of pictures ({option('labels', like='FILE')}), or from arrays of 0 and 1"
+            f"of pictures ({option('labels', like='FILE')}), from arrays of 0 and 1, or from lists "
+            "in tar shards and Parquet files"
         )
     names = model_names(classifier, reading, listener)
     if names is not None:
@@ -211,7 +212,7 @@ def _is_number(word: str) -> bool:
 
 def _where(truths: LabelSets, word: str) -> str:
     line = truths.lines.get(word)
-    return f"{truths.table}" if line is None else f"{truths.table}, line {line}"
+    return f"{truths.table}" if not line else f"{truths.table}, line {line}"
 
 
 def mask_targets(

@@ -181,9 +181,11 @@ def how_sure(found: Verdicts, available: int | None) -> str:
     """How far the shares of right answers may be off, and what would make them surer."""
     images, widest = found.clean.n, found.widest
     points = 100 * widest.half_width
+    # Not "±5, and ±5 needs more".
+    exact = points > NARROW and round(points) <= NARROW
     text = (
-        f"{counted(images, 'image')}: ±{points:.0f} points at most for the mean of a group "
-        f"({kinds_words([widest.kind])})."
+        f"{counted(images, 'image')}: ±{points:.{int(exact)}f} points at most for the mean of a "
+        f"group ({kinds_words([widest.kind])})."
     )
     if points > NARROW:
         text += f" ±{NARROW} needs about {round_up(images * (points / NARROW) ** 2)} images"

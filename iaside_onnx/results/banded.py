@@ -100,7 +100,12 @@ def spacing_words(settings: Mapping[str, Any]) -> list[str]:
     spacing = spacing_of(settings)
     if spacing in (LINEAR, OCTAVE):
         return words("spacing", spacing)
-    return [*words("spacing", GIVEN), *words("edges", tuple(settings["edges"]))]
+    return given_words(settings["edges"])
+
+
+def given_words(edges: Sequence[float]) -> list[str]:
+    """The words of a command for bands between these edges."""
+    return [*words("spacing", GIVEN), *words("edges", tuple(edges))]
 
 
 def kind_said(settings: Mapping[str, Any]) -> str:

@@ -222,7 +222,8 @@ class Verdicts:
                     f"image, not {self.kind.kept}, which are not known without labels."
                 )
             return (
-                f"This counts {self.kind.kept}, not accuracy, which {self.kind.what} has not: an "
+                f"This counts {self.kind.kept}, not accuracy, which is not defined for "
+                f"{self.kind.what}: an "
                 f"answer is right where {self.kind.right}."
             )
         return OWN_ANSWERS if self.own_answers else ""

@@ -85,7 +85,9 @@ def _weakest(group: GroupVerdict, keep: float, wide: bool) -> str:
     kept = group.weakest_kept
     if not np.isfinite([kept.value, kept.low, kept.high]).any():
         return f"{words}: what is kept cannot be told"
-    text = f"{words}: {_signed(kept.value)} % [{_signed(kept.low)}, {_signed(kept.high)}] kept"
+    text = f"{words}: {_signed(kept.value)} % kept, by an interval without bounds"
+    if _bounded(kept.low, kept.high):
+        text = f"{words}: {_signed(kept.value)} % [{_signed(kept.low)}, {_signed(kept.high)}] kept"
     until = group.open_until(keep)
     return text if until is None else f"{text}, as weakest of {len(group.kept)} up to {until}"
 
@@ -94,10 +96,15 @@ def _points(share: float) -> str:
     return f"{100 * share:.0f}"
 
 
+def _bounded(*ends: object) -> bool:
+    """Whether an interval says anything."""
+    return any(_signed(end) != "?" for end in ends)
+
+
 def _signed(share: object) -> str:
     """Points of what is kept, which may be below 0 or unbounded."""
     value = 100 * float(share)  # type: ignore[arg-type]
-    return f"{value + 0.0:.0f}" if abs(value) < 1e6 else "?"
+    return f"{np.round(value) + 0.0:.0f}" if abs(value) < 1e6 else "?"
 
 
 def _labelled(label: str, text: str) -> str:

@@ -87,7 +87,7 @@ def print_inspection(facts: Mapping[str, Any]) -> None:
     for name in facts["external_data"]:
         add("external data", name)
     for key, text in facts["declared"].items():
-        add(key, text)
+        add("declared task" if key == "task" else key, text)
     if facts["preprocess_beside"]:
         add("beside the model", f"{facts['preprocess_beside']['file']} says the preprocessing")
     names = ", ".join(facts["provider_names"])

@@ -55,7 +55,7 @@ def snr_figure(report: SnrReport) -> Picture:
     header = Header(
         "Spectral signal-to-noise ratio",
         f"{_about(report)}, {settings['width']} x {settings['height']} pixels, "
-        f"{kind_said(settings)}, {_RINGS}; "
+        f"{kind_said(settings)}; {_RINGS}; "
         f"shaded: {percent(settings['confidence'])} intervals; dotted: as much noise as signal",
     )
     panels = [Panel(1.5, 0.62, partial(_draw, report, *group)) for group in groups]

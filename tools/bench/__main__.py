@@ -94,7 +94,10 @@ def known_cases(data: Path | None, folder: Path) -> list[Case]:
 
 def chosen_cases(cases: Sequence[Case], options: argparse.Namespace) -> Iterator[Case]:
     """Those that `--only` names, with the bands and images that were asked for."""
-    changed = {"bands": options.bands, **({"samples": options.samples} if options.samples else {})}
+    # The plain loop has square bands.
+    changed: dict[str, Any] = {"bands": options.bands, "norm": "linf"}
+    if options.samples:
+        changed["samples"] = options.samples
     for case in cases:
         if options.only.lower() in case.name.lower():
             yield replace(case, settings={**case.settings, **changed})
@@ -158,7 +161,7 @@ def answer(options: argparse.Namespace) -> dict[str, Any]:
     claim_process()
     photographs = options.data / "imagenet-100"
     labels = photographs / "labels.csv"
-    settings = {"bands": options.bands}
+    settings = {"bands": options.bands, "norm": "linf"}
     squeeze, models = options.data / "squeezenet1.1-fp16.onnx", list(options.model)
     cases = [
         (

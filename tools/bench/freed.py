@@ -33,10 +33,10 @@ def refuse(*_: object) -> None:
 def rate(model: Path, images: Path, bands: int, *, freed: bool) -> float:
     """Forward passes per second of a whole audit."""
     if freed:
-        report = ia.analyze(model, images, bands=bands)
+        report = ia.analyze(model, images, bands=bands, norm="linf")
     else:
         with patch.object(opened, "free_batch", refuse):
-            report = ia.analyze(model, images, bands=bands)
+            report = ia.analyze(model, images, bands=bands, norm="linf")
     wanted = "freed" if freed else "fixed"
     if report.run["batch_mode"] != wanted:
         raise SystemExit(f"{model.name}: ran {report.run['batch_mode']}, not {wanted}")

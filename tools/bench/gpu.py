@@ -138,7 +138,7 @@ def audit(case: Case, precision: str, options: argparse.Namespace) -> dict[str, 
     running: dict[str, Any] = {"provider": options.provider}
     running["tf32"] = precision != "float32"
     runtime = choose_runtime(options.provider, tf32=running["tf32"])
-    settings = {**case.settings, "bands": options.bands}
+    settings = {**case.settings, "bands": options.bands, "norm": "linf"}
     small = Case(case.name, case.model, case.images, {**settings, "samples": options.turns})
     figures, _ = measure(small, runtime, options.repeats, options.batches, loop="none", **running)
     gc.collect()  # sessions of listeners that hold themselves would keep the device's memory

@@ -27,7 +27,9 @@ import sys, iaside_onnx as ia
 from iaside_onnx.inference.session import claim_process
 claim_process()
 samples, bands = map(int, sys.argv[4:])
-report = ia.analyze(*sys.argv[1:4], samples=samples, bands=bands, provider="cpu")
+report = ia.analyze(
+    *sys.argv[1:4], samples=samples, bands=bands, norm="linf", provider="cpu"
+)
 print(report.run["batch"])
 """
     + _PEAK
@@ -155,5 +157,5 @@ def _some_report(folder: Path) -> Path:
     data = folder / "images.npz"
     images = rng.integers(0, 256, (200, 16, 16, 3), dtype=np.uint8)
     np.savez(data, images=images, labels=np.arange(200) % 10)
-    ia.analyze(model, data, folder / "report.h5", provider="cpu")
+    ia.analyze(model, data, folder / "report.h5", norm="linf", provider="cpu")
     return folder / "report.h5"

@@ -62,7 +62,13 @@ def agreement(case: Case, script: Path) -> dict[str, NDArray[np.float64]]:
     masks; the report, read as the script reads the method, has its own edges of bands (method,
     section 8).
     """
-    same = {**case.settings, "absence": "zero", "output_map": "magnitude", "temperature": 1.0}
+    same = {
+        **case.settings,
+        "norm": "linf",
+        "absence": "zero",
+        "output_map": "magnitude",
+        "temperature": 1.0,
+    }
     report = ia.analyze(case.model, case.images, labels=case.labels, provider="cpu", **same)
     classifier, sample, tell = opened(case, choose_runtime("cpu"))
     loop = PlainLoop(

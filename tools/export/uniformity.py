@@ -127,7 +127,7 @@ def main() -> int:
 
     def audit(name: str, path: Path) -> None:
         profiles[name] = ia.analyze(
-            path, ROOT / "demo" / "test", samples=args.samples, bands=args.bands
+            path, ROOT / "demo" / "test", samples=args.samples, bands=args.bands, norm="linf"
         )
 
     audit("the file itself", ROOT / "models" / "demo-plain.onnx")

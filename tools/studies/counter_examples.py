@@ -204,6 +204,7 @@ def _explained(shelf: Shelf, pair: Pair) -> dict[str, Any]:
                 corruption=pair.corruption,
                 severity=SEVERITY,
                 samples=EXPLAINED,
+                norm="linf",
             )
         report = ia.load(target)
         points = report.bands.value  # in points of accuracy

@@ -32,7 +32,7 @@ def row_of(model: Path, images: Path, asked: argparse.Namespace) -> dict[str, ob
         options = {
             "labels": given, "samples": asked.samples, "preprocess": asked.preprocess,
         }  # fmt: skip
-        report = ia.analyze(model, images, bands=asked.bands, **options)
+        report = ia.analyze(model, images, bands=asked.bands, norm="linf", **options)
         scores.append((report.srs_signed, *report.intervals.srs_signed))
         damages.append(
             ia.measure_robustness(

@@ -70,7 +70,7 @@ def measure(given: argparse.Namespace) -> None:
     names, levels = chosen(["imagenet-c"]), given.severity
     snr = ia.measure_snr(
         given.images, samples=given.own, size=(shape.height, shape.width), severity=levels,
-        bands=given.bands, labels=given.labels, preprocess=given.preprocess,
+        bands=given.bands, norm="linf", labels=given.labels, preprocess=given.preprocess,
     )  # fmt: skip
     spectra = averages(snr, names, levels)
     rings = max(1, min(32, min(shape.height, shape.width) // 2))
@@ -125,7 +125,7 @@ def _table(model: Path, snr: SnrReport, given: argparse.Namespace) -> Floats:
     """What the value table foretells."""
     report = ia.analyze(
         model, given.images, samples=given.table, bands=given.bands, separate_dc=given.dc,
-        labels=given.labels, preprocess=given.preprocess, threads=1,
+        norm="linf", labels=given.labels, preprocess=given.preprocess, threads=1,
     )  # fmt: skip
     return ia.predict_damage(report, snr).drop
 

@@ -2,8 +2,9 @@
 
     python tools/studies/study_prediction.py REPORTS ROBUSTNESS --snr snr.h5 [--grid]
 
-REPORTS and ROBUSTNESS are folders of files of ``iaside analyze --separate-dc`` and of ``iaside
-robustness``; networks that have both are joined by their checksum. In the order of the names of all
+REPORTS and ROBUSTNESS are folders of files of ``iaside analyze --norm linf --separate-dc`` and
+of ``iaside robustness``, snr.h5 is one of ``iaside snr --norm linf``; networks that have both are
+joined by their checksum. In the order of the names of all
 reports the first, third, ... are the half on which the two free parameters were chosen, the others
 are the half that confirms. Prints Markdown; `--grid` adds what other parameters give on the first
 half, and never looks at the second.

@@ -16,7 +16,9 @@ _SAMPLES, _SEVERITY = 60, 3
 def draw(asked: Asked) -> None:
     """A panel a kind of corruption at severity 3; dashed are the power laws fitted to it."""
     images = asked.images or IMAGES
-    report = ia.measure_snr(images, samples=_SAMPLES, severity=_SEVERITY, size=asked.size)
+    report = ia.measure_snr(
+        images, samples=_SAMPLES, severity=_SEVERITY, size=asked.size, norm="linf"
+    )
     figure, axes = panels(2, 2, 9.0, 6.4)
     rows = []
     for ax, kind in zip(axes, _KINDS, strict=True):

