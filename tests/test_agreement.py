@@ -35,7 +35,7 @@ OTHERS = {
     "estimator": "permutation", "execution": "openvino:precision=FP16",
     "passes": 8, "players": 5, "value": "prob", "beta": 0.5, "confidence": 0.9,
     "floor": 1e-7, "set": {"flag": "true"}, "allow_random": True, "a_setting_to_come": 1,
-    "threshold": 0.3, "ignore": 0,
+    "threshold": 0.3, "ignore": 0, "channel_axes": [1],
 }  # fmt: skip
 GAME = {
     "head",

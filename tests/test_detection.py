@@ -137,8 +137,8 @@ def of(rng, *shape, high=1.0):
 
 
 def angled(rng, angle, classes=15):
-    boxes, small = of(rng, 4, 84, high=60), of(rng, classes, 84) * 0.001
-    return {"out": np.concatenate([boxes, small, angle * of(rng, 1, 84)], axis=1)}
+    boxes, small = of(rng, 4, 120, high=30), of(rng, classes, 120) * 0.001
+    return {"out": np.concatenate([boxes, small, angle * of(rng, 1, 120)], axis=1)}
 
 
 FEW_ROWS = [
@@ -151,7 +151,7 @@ FEW_ROWS = [
 
 @pytest.mark.parametrize(("make", "form"), FEW_ROWS)
 def test_what_may_be_points_or_angles_is_asked_about(make, form):
-    outputs, facts = make(np.random.default_rng(0)), HeadFacts(size=(64, 64))
+    outputs, facts = make(np.random.default_rng(0)), HeadFacts(size=(32, 32))
     with pytest.raises(OpenError) as caught:
         known_head([outputs], facts)
     assert list(caught.value.answers) == [{"head": form}, {"head": "none"}]
@@ -241,6 +241,7 @@ def grid_table(count, classes, side, seed=0):
         (grid_table(84, 80, 64).T, 64, None, ("yolo", True)),  # as many candidates as numbers
         (grid_table(21, 80, 32).T, 32, None, ("yolo", True)),  # fewer
         (grid_table(84, 1, 64), 64, None, ("yolo", False)),
+        (grid_table(21, 1, 32), 32, None, None),  # or the joints of a hand
         (grid_table(64, 3, 64).T, 64, "yolo", ("yolo", True)),
         (grid_table(63, 81, 32), 32, "yolo-objectness", ("yolo-objectness", False)),
         (grid_table(64, 3, 64).T, 64, None, None),  # grids of that input have 84

@@ -88,6 +88,24 @@ def queries(path):
     )  # fmt: skip
 
 
+def points(path):
+    """Nine points of four numbers, and whether each is seen."""
+    weights = np.random.default_rng(0).normal(size=(3 * SIZE * SIZE, 45)).astype(np.float32)
+    nodes = [
+        helper.make_node("Flatten", ["image"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["long"]),
+        helper.make_node("Sigmoid", ["long"], ["shares"]),
+        helper.make_node("Reshape", ["shares", "shape"], ["both"]),
+        helper.make_node("Split", ["both", "parts"], ["scores", "seen"], axis=2),
+    ]
+    constants = {"weights": weights, "shape": np.array([0, 9, 5]), "parts": np.array([4, 1])}
+    beside = helper.make_tensor_value_info("seen", FLOAT, ["n", 9, 1])
+    return graphs.save(
+        path, nodes, constants, input_shape=["n", 3, SIZE, SIZE], output_shape=["n", 9, 4],
+        extra_outputs=[beside],
+    )  # fmt: skip
+
+
 LABELS = helper.make_tensor_value_info("best", TensorProto.INT64, ["n", SIZE, SIZE])
 KNOWN = {
     "classifier": (lambda path: graphs.small_network(path, size=SIZE), "classes"),
@@ -149,6 +167,7 @@ OPEN = {
         {"classes", "dense", "other"},
     ),
     "queries": (queries, {"other"}),
+    "points": (points, {"other"}),
 }  # fmt: skip
 
 
@@ -172,6 +191,7 @@ def test_what_is_open_is_asked_for_and_every_way_goes(tmp_path, iaside, data, na
     told = inspect(path)
     assert (told["task"], told["command"]) == (None, None)
     assert {choice["task"] for choice in told["choices"]} == tasks
+    assert len(told["choices"]) > 1
     with pytest.raises(OpenError) as caught:
         ia.analyze(path, data, **FEW)
     assert "\n" not in str(caught.value)

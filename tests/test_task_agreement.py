@@ -379,4 +379,3 @@ def test_a_report_names_its_axes_and_one_that_took_others_is_not_done_again(tmp_
     (check,) = (check for check in told.checks if not check.holds)
     assert "channel_axes" in check.text
     assert "by length" in check.text
-    print(check.text)

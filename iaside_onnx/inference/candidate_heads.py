@@ -19,6 +19,9 @@ from .head_facts import HeadFacts, Outputs, UnfitError, joined, need, range_of, 
 # Candidates before suppression, whatever the size of the input: many rows of few numbers.
 _MANY, _FEW = 100, 300
 _BOX = 4
+# Fewer rows of a box and one or two numbers may be points, whatever grids have as many places: at
+# 32 x 32 these have 21, as a hand has joints.
+_GRIDS = 84
 # Centres of boxes may lie so many sides of the picture outside of it.
 _OUTSIDE = 0.5
 # Confidences of most candidates are below the one, and other numbers above the other.
@@ -78,9 +81,8 @@ def _ask_about_few(
     OpenError
         Neither names, how many rows there are, nor the classes that are listed tell of boxes.
     """
-    gridded = facts.size is not None and count in grid_counts(facts.size)
     listed = columns > 1 and not facts.counts.keys().isdisjoint((columns - 1, columns))
-    if count >= _MANY or gridded or listed or any(map(_BOXES.search, names)):
+    if count >= _MANY or listed or any(map(_BOXES.search, names)):
         return
     raise OpenError(
         f"output '{names[0]}' holds {count} rows of four numbers and '{names[1]}' {columns} for "
@@ -214,7 +216,9 @@ def _table_of_candidates(
             f"{where}, none of which is in pixels: a map of shares looks like that as well",
         )
         many = count >= _MANY and numbers <= _FEW and numbers <= count
-        if not many and not (gridded and _are_inside(boxes, facts.size)):
+        points = count < _GRIDS and numbers <= _BOX + 2 and not facts.counts
+        grids = gridded and not points and _are_inside(boxes, facts.size)
+        if not many and not grids:
             raise UnfitError(where, hint=_hint(name, count, numbers, form, facts))
         if len(form.heads) == 1 and not facts.counts and _ends_in_another(scores):
             raise OpenError(
@@ -258,7 +262,7 @@ def _are_inside(boxes: NDArray[Any], size: tuple[int, int] | None) -> bool:
 
 
 def _hint(name: str, count: int, numbers: int, form: _Form, facts: HeadFacts) -> str:
-    grids = "" if facts.size is None else (
+    grids = "" if facts.size is None or count in grid_counts(facts.size) else (
         f", but a detector's grids for an input of {facts.size[0]} x {facts.size[1]} have other "
         "numbers of places"
     )  # fmt: skip

@@ -236,8 +236,10 @@ def first_output(
         return score_output(artifact, next(iter(names), None)), None
     except ArtifactError as error:
         candidates = [each for each in artifact.outputs if each.elem_type in SCORE_TYPES]
-        if names or task is not None or head == NO_HEAD or len(candidates) < 2:
+        if names or task is not None or len(candidates) < 2:
             raise
+        if head == NO_HEAD:  # the numbers of all, as they are
+            return float_outputs(artifact)[0], None
         return candidates[0], error  # they may be those of a detector
 
 
