@@ -174,7 +174,7 @@ def test_models_of_other_sizes_are_compared_with_the_note(iaside, tmp_path):
     for size in (16, 20):
         model = graphs.small_network(tmp_path / f"m{size}.onnx", size=size)
         paths.append(tmp_path / f"r{size}.h5")
-        ia.analyze(model, data, paths[-1], bands=4, preprocess="unit")
+        ia.analyze(model, data, paths[-1], bands=4, norm="linf", preprocess="unit")
     words = (
         "band 2 of 0 to 3 spans 5 to 7.5 cycles per picture at 20 x 20 and 4 to 6 at 16 x 16; "
         "in cycles per pixel it is the same, 0.25 to 0.375"

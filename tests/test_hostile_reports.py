@@ -140,7 +140,7 @@ def flat(value):
         (said("settings", "bands", "true"), "'bands'"),
         (said("settings", "bands", "5"), "16 columns is no game of 5"),
         (said("settings", "size", "[2, 2]"), "bands=4 is too many for images of 2 x 2 pixels"),
-        (put("data/example", np.zeros((5, 5, 1), np.uint8)), "bands=4 is too many"),
+        (put("data/example", np.zeros((3, 3, 1), np.uint8)), "bands=4 is too many"),
         (said("settings", "beta", "1"), "'beta'"),
         (said("settings", "confidence", '"0.95"'), "'confidence'"),
         (said("settings", "seed", "-1"), "'seed'"),

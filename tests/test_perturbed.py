@@ -97,7 +97,7 @@ def test_folders_of_ones_own_stand_beside_corruptions(network, photographs, tmp_
              "--perturbed", second, "--attack", "none"]  # fmt: skip
     result = iaside(*asked, "--corruption", "fog", "--severity", 2, "--severity", 4)
     assert result.exit_code == 0, result.stderr
-    assert "cost: 12 images x (1 corruptions x 2 severities + 2 perturbed pictures" in result.stderr
+    assert "cost: 12 images x (1 corruption x 2 severities + 2 perturbed pictures" in result.stderr
     both = ia.load_robustness(target)
     assert both.perturbations == ["fog", "a-phone", "b-phone"]
     assert both.settings["kinds"]["a-phone"] == "own"
