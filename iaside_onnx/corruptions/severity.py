@@ -125,5 +125,5 @@ def parameters(name: str, severity: int, height: int, width: int) -> dict[str, f
             value = small ** (1 - part) * large**part
         else:
             value = (1 - part) * small + part * large
-        between[keyword.name] = round(value) if keyword.annotation == "int" else value
+        between[keyword.name] = round(value) if keyword.annotation in ("int", int) else value
     return between
