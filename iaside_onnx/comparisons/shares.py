@@ -182,7 +182,7 @@ def check_same_images(
     if measured.model["sha256"] != sha256:
         raise ReportError(
             f"the measured damage is of another model ({measured.model['path']}); measure the "
-            "model that is foretold"
+            "model of the prediction"
         )
     if part_of(measured) is not None:
         raise ReportError(
