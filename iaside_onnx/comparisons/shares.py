@@ -55,7 +55,7 @@ class Shares(Shown):
 
     @property
     def agreement(self) -> dict[str, Agreement]:
-        """Rank correlation of what was foretold with what was measured: accuracy_drop and mpe."""
+        """Rank correlation of what was predicted with what was measured: accuracy_drop and mpe."""
         foretold = self.report.foretold
         return {
             "accuracy_drop": _agreement(foretold.drops.value, self.measured_drop),
