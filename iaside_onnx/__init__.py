@@ -1,4 +1,4 @@
-"""Which frequencies an image classifier lives on, from nothing but its ONNX file.
+"""Which frequencies an image classifier relies on, from nothing but its ONNX file.
 
 The public names load what they need on first use, so importing the package is quick.
 """

@@ -236,7 +236,7 @@ def test_reports_with_true_labels_and_others_are_told_apart(case, tmp_path, iasi
     assert set(own.to_pandas("images")["correct"]) == {None}
     snr = ia.measure_snr(images, bands=3, samples=0, severity=[1, 3], corruption=["fog"])
     foretold = ia.predict_damage(own, snr)
-    with pytest.raises(ReportError, match="no fall of accuracy is foretold"):
+    with pytest.raises(ReportError, match="no fall of accuracy is predicted"):
         foretold.beside(measured[0])
     gated = ia.gate(measured[0], max_error={"fog": 1.0})
     assert gated.passed

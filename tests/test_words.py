@@ -40,3 +40,21 @@ def test_the_signed_score_has_one_name():
     others = re.compile(r"signed SRS|signed spectral|signed\\nSRS|SRS with", re.IGNORECASE)
     for path in [*SOURCES, *(ROOT / "iaside_onnx").rglob("*.html")]:
         assert not others.search(path.read_text()), path
+
+
+def test_damage_is_predicted_and_nothing_is_foretold():
+    other = re.compile(r"foret(old|ell)(?! :)", re.IGNORECASE)  # an attribute is called so
+    for path in SOURCES:
+        texts = [
+            node.value
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ]
+        # Names in Python have no space.
+        assert not [text for text in texts if other.search(text) and " " in text], path
+    for path in (ROOT / "iaside_onnx").rglob("*.html"):
+        assert not other.search(path.read_text()), path
+    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        # Quoted tables are made from files of studies, and keep their words.
+        prose = [line for line in path.read_text().splitlines() if line[:2] not in ("| ", "::")]
+        assert not other.search("\n".join(prose)), path

@@ -178,7 +178,7 @@ class Prediction(Shown):
             raise ReportError(
                 f"{'the report' if unknown else 'the measured damage'} has labels from the model "
                 f"({option('labels', 'model')}), so that no fall of accuracy is "
-                f"{'foretold' if unknown else 'known'}; measure both with true labels"
+                f"{'predicted' if unknown else 'known'}; measure both with true labels"
             )
         own, other = (
             np.ix_(
@@ -323,12 +323,12 @@ def predict_damage(
 def _check_fit(report: Report, snr: SnrReport) -> None:
     if not report.of_classes:
         raise ReportError(
-            f"the report is of {report.task.what}, and what is foretold is a fall of accuracy, "
+            f"the report is of {report.task.what}, and what is predicted is a fall of accuracy, "
             "which takes a model of classes"
         )
     if not report.exact:
         raise ReportError(
-            "the report holds drawn coalitions, and damage is foretold from all: audit with "
+            "the report holds drawn coalitions, and damage is predicted from all: audit with "
             f"{option('estimator', 'exact')}"
         )
     # Stricter than a comparison: what a perturbation leaves of a band depends on the size.

@@ -55,7 +55,7 @@ class Shares(Shown):
 
     @property
     def agreement(self) -> dict[str, Agreement]:
-        """Rank correlation of what was foretold with what was measured: accuracy_drop and mpe."""
+        """Rank correlation of what was predicted with what was measured: accuracy_drop and mpe."""
         foretold = self.report.foretold
         return {
             "accuracy_drop": _agreement(foretold.drops.value, self.measured_drop),
@@ -182,7 +182,7 @@ def check_same_images(
     if measured.model["sha256"] != sha256:
         raise ReportError(
             f"the measured damage is of another model ({measured.model['path']}); measure the "
-            "model that is foretold"
+            "model of the prediction"
         )
     if part_of(measured) is not None:
         raise ReportError(

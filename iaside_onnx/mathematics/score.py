@@ -89,7 +89,7 @@ def spectral_robustness_score(sid: NDArray[Any], beta: float = 0.75) -> Any:
     """Spectral robustness score as published: ``|b2 . SID - eta| / (1 - eta)``.
 
     See `signed_score` for the symbols, shapes and errors. The absolute value makes a model
-    that lives on high frequencies outrank an even one; look at `signed_score` beside it.
+    that relies on high frequencies outrank an even one; look at `signed_score` beside it.
 
     Examples
     --------

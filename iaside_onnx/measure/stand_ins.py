@@ -113,7 +113,7 @@ def measure_stand_ins(
     # A file of iaside snr may name an attack.
     names, levels = asked_corruptions((), severity) if snr else asked_corruptions(*given)
     request = Request.of(LabelledOptions, options, model, images, target, bands=1, norm=norm)
-    refuse_own_answers(request, "what is foretold is a fall of accuracy, which needs true labels")
+    refuse_own_answers(request, "what is predicted is a fall of accuracy, which needs true labels")
     if isinstance(snr, str | Path):
         snr = SnrReport.load(snr)
     if snr is not None:
@@ -125,7 +125,7 @@ def measure_stand_ins(
         check_kind("measured", measured, RobustnessReport, kind)
 
     def settle(subject: Subject) -> StandIns:
-        refuse_other_tasks(subject.classifier, "what is foretold is a fall of accuracy")
+        refuse_other_tasks(subject.classifier, "what is predicted is a fall of accuracy")
         form = subject.classifier.form
         size, path = (form.height, form.width), str(subject.classifier.artifact.path)
         if snr is not None:

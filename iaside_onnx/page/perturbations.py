@@ -228,7 +228,7 @@ def _scatters(
         about = Words(
             f"scatter-{position}",
             f"Signed score against {outcome}",
-            f"A dot for each model; a score that foretells robustness has high scores at low "
+            f"A dot for each model; a score that predicts robustness has high scores at low "
             f"{outcome}.",
             "signed score",
             outcome,

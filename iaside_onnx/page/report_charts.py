@@ -25,8 +25,8 @@ def score_chart(reports: Sequence[Report], labels: Sequence[str]) -> Chart:
     words = Words(
         "score",
         "Signed score on its attainable range",
-        "A line from the score of a model that lives on the highest band alone to "
-        "that of one that lives on the lowest band alone; 0 is a model without preference.",
+        "A line from the score of a model that relies on the highest band alone to "
+        "that of one that relies on the lowest band alone; 0 is a model without preference.",
     )
     return gauge(scores, reports[0].srs_range, texts, words)
 

@@ -53,7 +53,7 @@ SCHEMA = Schema(
 
 @dataclass(frozen=True)
 class Foretold:
-    """Damage foretold, with intervals over images.
+    """Damage predicted, with intervals over images.
 
     Attributes
     ----------

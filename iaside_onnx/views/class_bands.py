@@ -43,7 +43,7 @@ _NOTHING = "no finding: nothing to share out"
 def class_figure(report: Report, name: str | None = None) -> Picture:
     """Importance of each band for each class, and beside it the signed score of the class.
 
-    Classes are sorted by that score, those that live on the lowest bands on top. Of more than 120
+    Classes are sorted by that score, those that rely on the lowest bands on top. Of more than 120
     classes the middle is left out, and the picture says so.
 
     Raises

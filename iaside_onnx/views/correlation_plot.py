@@ -29,7 +29,7 @@ _PLACES = (
 def correlation_figure(correlation: Correlation) -> Picture:
     """A row for each outcome; the signed score left, clean accuracy, its rival, right."""
     header = Header(
-        "What foretells robustness?",
+        "What predicts robustness?",
         f"{correlation.models} models; Spearman's coefficient with "
         f"{percent(correlation.confidence)} interval; higher outcomes are worse",
     )

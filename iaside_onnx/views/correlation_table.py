@@ -39,7 +39,7 @@ def print_correlation(correlation: Correlation) -> None:
         f"Correlations over {correlation.models} models with {percent(correlation.confidence)} "
         f"bootstrap intervals; value {correlation.settings['value']}, beta "
         f"{correlation.settings['beta']}{against}. Higher outcomes are worse, so a score that "
-        "foretells robustness correlates negatively."
+        "predicts robustness correlates negatively."
     )
     out.print(_associations(correlation))
     out.print(_corruptions(correlation))
@@ -60,7 +60,7 @@ def _models(correlation: Correlation) -> Rows:
 
 def _associations(correlation: Correlation) -> Rows:
     rows = table(
-        ["outcome", "foretold by"],
+        ["outcome", "predicted by"],
         ["Spearman", "interval", "held", "Kendall", "Pearson"],
         caption="held: with clean accuracy held fixed; added error: mean error less clean error",
     )

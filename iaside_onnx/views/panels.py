@@ -174,20 +174,20 @@ def by_accuracy(*results: Any, ax: Axes | None = None, names: Names = None) -> A
 
 
 def foretold(*results: Any, ax: Axes | None = None, names: Names = None) -> Axes:
-    """`Prediction`: the fall of the probability that is foretold for each corruption."""
+    """`Prediction`: the fall of the probability that is predicted for each corruption."""
     return _drawn("foretold", results, ax, names)
 
 
 def measured(*results: Any, ax: Axes | None = None, names: Names = None) -> Axes:
-    """`Prediction`: what was measured beside what was foretold."""
+    """`Prediction`: what was measured beside what was predicted."""
     return _drawn("measured", results, ax, names)
 
 
 def falls(*results: Any, ax: Axes | None = None, names: Names = None) -> Axes:
-    """`StandInReport`, `Shares`: fall of the accuracy that is foretold, and the measured one."""
+    """`StandInReport`, `Shares`: fall of the accuracy that is predicted, and the measured one."""
     return _drawn("falls", results, ax, names)
 
 
 def against(*results: Any, ax: Axes | None = None, names: Names = None) -> Axes:
-    """`Shares`: foretold fall of the accuracy against the measured one."""
+    """`Shares`: predicted fall of the accuracy against the measured one."""
     return _drawn("against", results, ax, names)

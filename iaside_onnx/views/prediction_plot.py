@@ -1,6 +1,6 @@
 """Predicted damage as a picture: a row a corruption, with what was measured where it was.
 
-What is foretold and what was measured have units of their own, and so axes of their own.
+What is predicted and what was measured have units of their own, and so axes of their own.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def prediction_figure(prediction: Prediction) -> Picture:
     left = wide + 0.15
     width = left + _PANEL + (_GAP + _PANEL if known else 0.5) + 0.12
     header = Header(
-        "Damage foretold" if reason is None else f"Damage foretold ({NOT_A_FINDING})",
+        "Damage predicted" if reason is None else f"Damage predicted ({NOT_A_FINDING})",
         f"{both_ends(model_name(prediction), 30)}, {len(prediction.probability)} images; mean over "
         "severities",
         above=reason_lines(reason),
@@ -64,12 +64,12 @@ def prediction_figure(prediction: Prediction) -> Picture:
 
 
 def draw_foretold(axes: Axes, predictions: Sequence[Prediction], _: Sequence[str]) -> None:
-    """The fall of the probability that is foretold, the most harmful corruption first."""
+    """The fall of the probability that is predicted, the most harmful corruption first."""
     _draw_foretold(axes, predictions[0])
 
 
 def draw_measured(axes: Axes, predictions: Sequence[Prediction], _: Sequence[str]) -> None:
-    """What was measured, in the order of what was foretold.
+    """What was measured, in the order of what was predicted.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def _draw_foretold(axes: Axes, prediction: Prediction) -> None:
     fall, order = prediction.corruption_drops, _order(prediction)
     found = zip(fall.value[order], fall.low[order], fall.high[order], strict=True)
     series = [(float(value), float(low), float(high)) for value, low, high in found]
-    dots(axes, _rows(prediction), {"foretold": series})
+    dots(axes, _rows(prediction), {"predicted": series})
     zero(axes, upright=True)
     alone = is_alone(axes)
     level = percent(prediction.settings["confidence"])
@@ -110,7 +110,7 @@ def _draw_foretold(axes: Axes, prediction: Prediction) -> None:
     note = f"{both_ends(model_name(prediction), 40)}, {images}; mean over severities"
     silent = f"{NOT_A_FINDING}: " if prediction.no_finding else ""
     title(
-        axes, "Foretold", f"{silent}fall of probability; whiskers: {level}" if not alone
+        axes, "Predicted", f"{silent}fall of probability; whiskers: {level}" if not alone
         else f"{silent}fall of the probability of the true class; whiskers: {level} intervals",
         "", note if alone else "",
     )  # fmt: skip

@@ -17,13 +17,13 @@ def print_prediction(prediction: Prediction) -> None:
     if prediction.no_finding is not None:
         mark = f" ({NOT_A_FINDING})"
         out.no_finding(
-            [prediction.no_finding], "Nothing below is foretold: no number is a finding."
+            [prediction.no_finding], "Nothing below is predicted: no number is a finding."
         )
     own = prediction.settings.get("labels") == OWN_ANSWERS
     answer = "model's own answer" if own else "true class"
     out.say(
-        f"{one_line(prediction.model['path'])}: foretold from {len(prediction.probability)} images "
-        f"of {one_line(prediction.data['source'])} and what corruptions do to the bands of "
+        f"{one_line(prediction.model['path'])}: predicted from {len(prediction.probability)} "
+        f"images of {one_line(prediction.data['source'])} and what corruptions do to the bands of "
         f"{one_line(prediction.snr['source'])}",
         f"\nFall of the probability of the {answer} (untouched: "
         f"{number(prediction.probability.mean())}), by severity and on average with its {level} "

@@ -65,7 +65,7 @@ def next_commands(result: Any, path: Path) -> list[tuple[str, str]]:
         return [picture, *_after_robustness(result, file)]
     further = {
         "iaside-damage": (_line("compare", file, "OTHER"), "against another model"),
-        "iaside-snr": (_line("predict", "REPORT", "--snr", file), "the damage foretold"),
+        "iaside-snr": (_line("predict", "REPORT", "--snr", file), "the damage predicted"),
         "iaside-heatmap": (_line("plot", file, "REPORT"), "beside the profile of the model"),
     }.get(result.SCHEMA.format)
     return [picture, *([] if further is None else [further])]

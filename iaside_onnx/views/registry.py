@@ -186,7 +186,7 @@ _ROWS = {
     "StandInReport": Views(
         lambda s: (
             f"{s.model['path']}: {len(s.labels)} images, {len(s.perturbations)} perturbations, "
-            f"mean fall foretold {number(s.foretold.mean_drop.value)}"
+            f"mean fall predicted {number(s.foretold.mean_drop.value)}"
         ),
         table="stand_in_table.print_stand_ins",
         frame="frames_measured.stand_in_frame",

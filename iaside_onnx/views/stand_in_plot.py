@@ -1,4 +1,4 @@
-"""Damage foretold by spectral stand-ins as a picture, alone or against what was measured."""
+"""Damage predicted by spectral stand-ins as a picture, alone or against what was measured."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def stand_in_figure(report: StandInReport) -> Picture:
     """Fall of the accuracy on the stand-ins of each perturbation, the most harmful first."""
     rows = ROW * len(report.perturbations)
     panel = Panel(rows, 0.5, lambda axes: draw_falls(axes, [report], []), above=0.05)
-    return _column(_header("Damage foretold", report, []), [panel], report)
+    return _column(_header("Damage predicted", report, []), [panel], report)
 
 
 def shares_figure(shares: Shares) -> Picture:
-    """Each corruption as measured and as foretold; below, one against the other."""
+    """Each corruption as measured and as predicted; below, one against the other."""
     report = shares.report
     panels = [
         Panel(
@@ -68,15 +68,15 @@ def _about(report: StandInReport) -> str:
 
 
 def draw_falls(axes: Axes, reports: Sequence[StandInReport], _: Sequence[str]) -> None:
-    """Fall of the accuracy that stand-ins foretell, the most harmful perturbation first."""
+    """Fall of the accuracy that stand-ins predict, the most harmful perturbation first."""
     report = reports[0]
-    _rows(axes, "Damage foretold", report, {"foretold": report.foretold.corruption_drops})
+    _rows(axes, "Damage predicted", report, {"predicted": report.foretold.corruption_drops})
 
 
 def draw_shares(axes: Axes, found: Sequence[Shares], _: Sequence[str]) -> None:
-    """Fall of the accuracy as measured and as foretold, the most harmful perturbation first."""
+    """Fall of the accuracy as measured and as predicted, the most harmful perturbation first."""
     shares = found[0]
-    falls = {"measured": shares.measured, "spectral (foretold)": shares.spectral}
+    falls = {"measured": shares.measured, "spectral (predicted)": shares.spectral}
     _rows(axes, "Spectral and structural damage", shares.report, falls)
 
 
@@ -104,7 +104,7 @@ def _rows(axes: Axes, heading: str, report: StandInReport, falls: dict[str, Spre
 
 
 def draw_against(axes: Axes, found: Sequence[Shares], _: Sequence[str]) -> None:
-    """Foretold across, measured up, both with intervals; on the line nothing is structural."""
+    """Predicted across, measured up, both with intervals; on the line nothing is structural."""
     shares, k = found[0], scale_of(axes)
     spectral, measured = shares.spectral, shares.measured
     axes.errorbar(
@@ -115,7 +115,7 @@ def draw_against(axes: Axes, found: Sequence[Shares], _: Sequence[str]) -> None:
     axes.plot(ends, ends, color=GREY, linewidth=0.7 * k, linestyle=":", zorder=0)
     level = percent(shares.report.confidence)
     title(
-        axes, "", "foretold fall of accuracy (spectral)", "measured fall of accuracy",
+        axes, "", "predicted fall of accuracy (spectral)", "measured fall of accuracy",
         f"whiskers: {level} intervals; dotted: all of it spectral",
     )  # fmt: skip
 

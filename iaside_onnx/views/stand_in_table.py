@@ -1,4 +1,4 @@
-"""Damage foretold by spectral stand-ins, on a terminal."""
+"""Damage predicted by spectral stand-ins, on a terminal."""
 
 from __future__ import annotations
 
