@@ -58,7 +58,7 @@ def harmful():
 SILENT = {
     at_chance: "clean accuracy is at chance: 30 of 60 images are right",
     flat: "there is next to nothing to share out between the bands: v(all) - v(none) is 0.015",
-    harmful: "there is nothing to share out between the bands: untouched images make the true",
+    harmful: "there is nothing to share out between the bands: clean images make the true",
 }
 
 
@@ -164,7 +164,7 @@ def test_no_view_shows_a_finding_where_the_precondition_fails(build, iaside, tmp
     seen = Markup(page([report])).text
     assert seen.count(found["finding"]) == seen.count(reason) == 1
     top = seen.index("No share, score or class on this page is a finding")
-    assert seen.index(found["finding"]) < top < seen.index("untouched images. If")
+    assert seen.index(found["finding"]) < top < seen.index("clean images. If")
     assert "score (not a finding)" in seen
     assert repr(report).startswith(f"<Report m.onnx: No finding, {reason.partition(':')[0]}")
     cell = report._repr_html_()
@@ -261,7 +261,7 @@ def test_what_was_measured_of_the_same_model_stands_beside_the_score(iaside, tmp
     held.save(tmp_path / "r.h5")
     other = dataclasses.replace(held, model={"path": "other.onnx", "sha256": "9" * 64})
     other.save(tmp_path / "other.h5")
-    words = f"0.100 [{low:.3f}, {high:.3f}] on untouched images"
+    words = f"0.100 [{low:.3f}, {high:.3f}] on clean images"
     shown = iaside("show", tmp_path / "m.h5", "--robustness", tmp_path / "r.h5")
     assert words in shown.stdout
     assert "0.750 [" in shown.stdout

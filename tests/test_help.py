@@ -139,10 +139,10 @@ def test_prose_breaks_at_words_on_a_terminal_alone(monkeypatch):
             return True
 
     monkeypatch.setenv("COLUMNS", "30")
-    line = "a threshold is held against --min-accuracy of some-report.h5"
+    line = "a threshold is compared with --min-accuracy of some-report.h5"
     assert broken(line, io.StringIO()) == line
     assert broken(line, Terminal()).splitlines() == [
-        "a threshold is held against",
+        "a threshold is compared with",
         "--min-accuracy of",
         "some-report.h5",
     ]

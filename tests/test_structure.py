@@ -96,7 +96,7 @@ LATE = {
     "results.kinds": "the class of each format",
     "storage.isolated": "work done in a process of its own",
     "views.frames": "packages that are optional",
-    "results.robustness": "what is held against a baseline, without results knowing comparisons",
+    "results.robustness": "what is compared with a baseline, without results knowing comparisons",
     "results.shown": "what shows results, without results knowing views",
     "views.registry": "the function of each view, loaded when it is first used",
 }

@@ -467,13 +467,13 @@ class DamageNumbers(ModelResult):
         rules.need(self.value in self.values, f"it holds no values in '{self.value}'")
         if answers is not None:
             fits = bool((answers[:, -1] == self.predicted).all())
-            rules.need(fits, "its answers to the untouched images are not those of the game")
+            rules.need(fits, "its answers to the clean images are not those of the game")
         if answers is not None and self.right is not None:
             fits = bool((self.right == (answers == self.labels[:, None])).all())
             rules.need(fits, "which answers are right does not follow from its answers")
         if self.right is not None:
             fits = bool((self.right[:, -1] == (self.predicted == self.labels)).all())
-            rules.need(fits, "which untouched images are right does not follow from the classes")
+            rules.need(fits, "which clean images are right does not follow from the classes")
         names, offset = self.class_names, int(settings.get("label_offset", 0))
         fits = names is None or len(names) + offset <= self.data.get("classes", 0)
         rules.need(fits, "there are more class names than classes")
@@ -509,5 +509,5 @@ def check_value(value: str, held: Sequence[str]) -> None:
     known = isinstance(value, str) and value in UNITS
     if known and value in held:
         return
-    why = "this report cannot be told in it; " if known else ""
+    why = "this report holds no such values; " if known else ""
     raise InvalidOption("value", value, f"{why}choose one of {', '.join(held)}")

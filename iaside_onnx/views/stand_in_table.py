@@ -55,7 +55,7 @@ def print_shares(shares: Shares) -> None:
     out.say("Fall of the accuracy as measured, and its two shares:")
     headings = ["measured", ends, "spectral", ends, "structural", ends]
     out.print(table(["corruption"], headings, rows, tight=True))
-    placed = ", laid where the corruption lies" * report.settings["placed"]
+    placed = ", placed where the corruption lies" * report.settings["placed"]
     total = [with_interval(shares.total[part], level) for part in range(3)]
     out.say(
         f"Mean fall: {total[0]}; spectral {total[1]}; structural {total[2]}",
