@@ -511,8 +511,8 @@ def test_the_page_answers_first_and_stands_without_an_analysis(audit):
     assert "Where the evidence lies" not in bare
     assert audit.robustness.model["sha256"] in bare
     assert audit.robustness.created in bare
-    tried = replace(audit, about={"input": "caffe, BGR (0.9 right, cannot be told from x)"})
-    assert "Preprocessing: caffe, BGR (0.9 right, cannot be told from x)." in tried.how_sure
-    assert "caffe, BGR (0.9 right, cannot be told from x)" in audit_page(tried)
+    tried = replace(audit, about={"input": "caffe, BGR (0.9 right, cannot be told apart from x)"})
+    assert "Preprocessing: caffe, BGR (0.9 right, cannot be told apart from x)." in tried.how_sure
+    assert "caffe, BGR (0.9 right, cannot be told apart from x)" in audit_page(tried)
     hostile = replace(audit.robustness, model={"path": "<b>x.onnx", "sha256": "0" * 64})
     assert "<b>x.onnx" not in audit_page(replace(audit, robustness=hostile, analysis=None))

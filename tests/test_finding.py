@@ -68,8 +68,8 @@ SILENT = {
         (profiles(120), "On 120 images most of the evidence lies on band 0 of 4, counted"),
         (near([0.2, 0.1, 0.5, 2.0], 0.1), "of the way from even (0) to the highest band alone"),
         (balanced(0.05), "On 120 images neither low nor high frequencies carry more"),
-        (balanced(2.0), "cannot be told from 120 images"),
-        (balanced(0.6, 4), "cannot be told from 4 images"),
+        (balanced(2.0), "cannot be decided from 120 images"),
+        (balanced(0.6, 4), "cannot be decided from 4 images"),
         (np.ones((30, 4)), "uniform"),
     ],
 )
@@ -352,14 +352,14 @@ def test_the_precondition_turns_where_it_is_said_to():
     enough = int(np.ceil(4 * (half / away) ** 2 / 10)) * 10  # in two digits
     assert 100 < enough < 1000
     assert (
-        "whether there is enough to share out between the bands cannot be told from 4 images"
+        "whether there is enough to share out between the bands cannot be decided from 4 images"
         in few.interpretation()
     )
     assert f"about {enough} images would do" in few.interpretation()
     # 12 of 20 with guessing at 10: (0.6 - 0.387) / (0.6 - 0.5), squared, times 20.
     unsure = made(profiles(20), wrong=np.arange(20) >= 12).interpretation()
     enough = int(np.ceil(20 * ((0.6 - wilson(12, 20)[0]) / 0.1) ** 2))
-    assert "cannot be told from 20 images, of which 12 are right" in unsure
+    assert "cannot be decided from 20 images, of which 12 are right" in unsure
     assert f"about {enough} images would do" in unsure
     noisy = made(near([needed + 0.05, 0, 0, 0], 1.0, images))
     low = mean_interval(noisy.log_prob[:, -1] - noisy.log_prob[:, 0])[0]

@@ -112,7 +112,7 @@ def confidences(
         ece = ece.mean(axis=behind) if axes else ece
         return Confidence(Spread.of(gap, level), Spread.of(ratio, level), ece[0], ece[1])
 
-    unperturbed = of(means[..., 0], errors[:, 0])
+    original = of(means[..., 0], errors[:, 0])
     means = means[..., 1:].reshape(*means.shape[:2], *cells)
     errors = errors[:, 1:].reshape(2, *cells)
-    return Confidences(unperturbed, of(means, errors, 0, 1), of(means, errors, 1), of(means, errors))
+    return Confidences(original, of(means, errors, 0, 1), of(means, errors, 1), of(means, errors))
