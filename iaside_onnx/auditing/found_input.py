@@ -106,7 +106,7 @@ def find_input(
     Raises
     ------
     UsageError
-        Which preprocessing the model wants cannot be told.
+        Which preprocessing the model wants cannot be found out.
     IasideError
         Images or labels that cannot be read, as for `analyze`.
     """

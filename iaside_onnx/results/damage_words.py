@@ -112,7 +112,7 @@ def split_sentence(report: DamageNumbers) -> str | None:
 
 
 def pairs_of_bands(report: DamageNumbers) -> list[str]:
-    """The pairs of bands whose damage most needs both, and most overlaps, where that can be told.
+    """The pairs of bands whose damage most needs both, and most overlaps, where that is seen.
 
     See `damage_pairs.pairs_told`. Of a pair that matters little beside the damage nothing is said.
     """
