@@ -35,8 +35,8 @@ def print_stand_ins(report: StandInReport) -> None:
     out.say(
         f"Mean fall: {with_interval(foretold.mean_drop, level)}",
         f"Mean mPE: {with_interval(foretold.mean_mpe, level)}",
-        "Nothing was measured: what depends on where in the picture a perturbation strikes is not in "
-        f"a stand-in.{_MEASURE if report.settings['spectra'] != TABLE else ''}",
+        "Nothing was measured: what depends on where in the picture a perturbation strikes is not "
+        f"in a stand-in.{_MEASURE if report.settings['spectra'] != TABLE else ''}",
     )
     out.noted(report.run.get("warnings", []))
 
