@@ -305,3 +305,22 @@ def test_html_command(iaside, tmp_path):
         assert message in failed.stderr
         assert failed.stderr.count("\n") == 1
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.h5", "b.h5", "page.html"]
+
+
+def test_bands_of_another_kind_never_share_a_chart_and_are_named():
+    linear, octave = made_report(), made_report(seed=1)
+    edges = {"spacing": "octave", "edges": [0.125, 0.25, 0.5]}
+    octave = dataclasses.replace(octave, settings={**octave.settings, **edges})
+    said = "4 bands (linf, octave), waves over 16 px, 16 to 8 px, 8 to 4 px, 4 to 2 px"
+    text = page([linear, octave, linear], ["one", "two", "three"])
+    for chart in ("score", "sid", "shapley", "from-lowest", "from-highest", "profile"):
+        charts = re.findall(rf'<svg class="chart {chart}".*?</svg>', text, re.DOTALL)
+        series = [set(re.findall(r'class="mark[^>]*data-series="(\d)"', each)) for each in charts]
+        assert series == [{"0", "2"}, {"1"}], chart
+        assert len({re.search(r'aria-describedby="([^"]*)"', each)[1] for each in charts}) == 2
+    open_text = Markup(re.sub(r"<details>.*?</details>", "", text, flags=re.DOTALL)).text
+    assert open_text.count(said) >= 4
+    # Reports of one kind say it too, in one chart.
+    alike = Markup(page([octave, octave], ["one", "two"]))
+    assert f"Of {said}." in alike.text
+    assert len(alike.all("svg", **{"class": "chart sid"})) == 1
