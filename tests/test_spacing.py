@@ -347,8 +347,11 @@ def test_what_cannot_be_is_refused_in_one_line(iaside, small, tmp_path, options,
     assert not (tmp_path / "r.h5").exists()
 
 
-def test_as_published_is_what_the_paper_has(small):
+def test_as_published_is_what_the_paper_has(small, tmp_path):
     model, data = small
+    tiny = graphs.small_network(tmp_path / "tiny.onnx", size=8)
+    with pytest.raises(UsageError, match="as_published=True means bands=8: it is too many"):
+        ia.analyze(tiny, (np.zeros((4, 8, 8, 3), np.uint8), [0, 1, 0, 1]), as_published=True)
     one = ia.analyze(model, data, as_published=True, samples=4)
     assert "spacing" not in one.settings  # as files of the first version have it
     assert {**PUBLISHED, **one.settings}.items() >= PUBLISHED.items()

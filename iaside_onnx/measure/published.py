@@ -9,7 +9,7 @@ from typing import Any
 
 from ..checks import check_truth, plain
 from ..defaults import PUBLISHED
-from ..errors import InvalidOption, UsageError, said
+from ..errors import UsageError, said
 from ..spelling import option
 
 _WHOLE = "as_published"
@@ -54,16 +54,20 @@ def naming_published(settled: Collection[str], signature: inspect.Signature) -> 
     """Refusals of what was settled for the user name what the user gave."""
     try:
         yield
-    except InvalidOption as error:
-        if error.parameter not in settled:
+    except UsageError as error:
+        text = said(error)
+        named = {name: option(name, PUBLISHED[name]) for name in settled}
+        blamed = next((name for name in settled if text.startswith(named[name])), None)
+        if blamed is None:
             raise
+        why = text.removeprefix(named[blamed])
         rest = [
-            option(name, PUBLISHED[name])
+            named[name]
             for name in settled
-            if name != error.parameter
-            and signature.parameters[name].default not in (None, PUBLISHED[name])
+            if name != blamed and signature.parameters[name].default not in (None, PUBLISHED[name])
         ]
-        instead = (
-            f"leave it out, and give {' '.join(rest)} for the rest" if rest else "leave it out"
-        )
-        raise UsageError(f"{option(_WHOLE, True)} means {said(error)}; {instead}") from None
+        instead = f", and give {' '.join(rest)} for the rest" * bool(rest)
+        raise UsageError(
+            f"{option(_WHOLE, True)} means {named[blamed]}{'' if why[0] == ':' else ': it'}{why}; "
+            f"leave it out{instead}"
+        ) from None
