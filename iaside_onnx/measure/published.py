@@ -67,7 +67,8 @@ def naming_published(settled: Collection[str], signature: inspect.Signature) -> 
             if name != blamed and signature.parameters[name].default not in (None, PUBLISHED[name])
         ]
         instead = f", and give {' '.join(rest)} for the rest" * bool(rest)
+        if not why.startswith(":"):
+            why = f": it{why}"
         raise UsageError(
-            f"{option(_WHOLE, True)} means {named[blamed]}{'' if why[0] == ':' else ': it'}{why}; "
-            f"leave it out{instead}"
+            f"{option(_WHOLE, True)} means {named[blamed]}{why}; leave it out{instead}"
         ) from None
