@@ -324,3 +324,18 @@ def test_bands_of_another_kind_never_share_a_chart_and_are_named():
     alike = Markup(page([octave, octave], ["one", "two"]))
     assert f"Of {said}." in alike.text
     assert len(alike.all("svg", **{"class": "chart sid"})) == 1
+
+
+def test_classes_stand_in_one_order_in_every_view():
+    from iaside_onnx.views.class_bands import class_figure
+    from iaside_onnx.views.class_table import class_tables
+
+    report = made_report(classes=7, each=24, seed=5)
+    on_page = [row[0] for row in Markup(page([report])).table("accuracy, signed score and")[1:]]
+    figure = class_figure(report).figure
+    drawn = [text.get_text().partition(" (")[0] for text in figure.axes[0].get_yticklabels()]
+    (table, *_) = class_tables(report, 120)
+    printed = [cells[0] for cells in table.rows]
+    scores = {row["name"]: (row["shrunk"] or row)["srs_signed"] for row in report.per_class()}
+    assert on_page == drawn == printed == sorted(scores, key=scores.__getitem__)
+    assert on_page != sorted(scores)
