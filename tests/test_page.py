@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import hashlib
 import io
+import json
 import re
 import shlex
 
@@ -264,7 +265,7 @@ def test_the_command_on_the_page_makes_the_report_again(
     report = ia.load("first.h5")
     seen = Markup(page([report]))
     command = re.search(r"To make this report again: (.*?) Copy", seen.text)[1]
-    assert shlex.split(command) == shlex.split(" ".join(repetition(report).words))
+    assert shlex.split(command) == repetition(report).words
     if lines := repetition(report).recipe:
         (tmp_path / "recipe.toml").write_text("\n".join(lines))
     again = iaside(*shlex.split(command)[1:])
@@ -276,6 +277,33 @@ def test_the_command_on_the_page_makes_the_report_again(
         settings["preprocess"] = {**settings["preprocess"], "name": "recipe.toml"}
     assert repeated.settings == settings
     assert repeated.image_ids == report.image_ids
+
+
+def test_commands_on_the_page_find_what_was_given_by_absolute_paths(
+    iaside, tmp_path, monkeypatch, photographs
+):
+    elsewhere, inside = tmp_path / "an other place", tmp_path / "run"
+    elsewhere.mkdir()
+    inside.mkdir()
+    model = graphs.small_network(elsewhere / "it's a model.onnx")
+    own = graphs.small_network(inside / "own.onnx")
+    monkeypatch.chdir(inside)
+    options = ["--bands", 2, "--samples", 4]
+    for given, name, shown in (
+        (model, "it's a model.onnx", "../an other place/it's a model.onnx"),
+        (own, "own.onnx", "own.onnx"),
+    ):
+        asked = iaside("analyze", given, photographs, "-o", "r.h5", *options, "--overwrite")
+        assert asked.exit_code == 0, asked.stderr
+        report = ia.load("r.h5")
+        assert (report.model["path"], report.data["source"]) == (name, photographs.name)
+        assert str(tmp_path) not in json.dumps(report.run)
+        seen = Markup(page([report])).text
+        for command in re.findall(r"again: (iaside .*?) Copy", seen):
+            words = shlex.split(command)
+            assert words[2:4] == [shown, f"../{photographs.name}"]
+        again = iaside(*words[1:], "--overwrite")
+        assert again.exit_code == 0, again.stderr
 
 
 def test_html_command(iaside, tmp_path):

@@ -16,7 +16,7 @@ from ..onnx_file.artifact import Artifact
 from ..onnx_file.bounds import shortened
 from ..onnx_file.declared import Declared
 from ..onnx_file.tensors import SCORE_TYPES, Tensor
-from ..spelling import on_command_line, option, path_word
+from ..spelling import on_command_line, option, path_word, recorded_path
 from ..spelling import words as typed
 from ..tasks import CLASSES
 from .choosing import active_providers, runtime_clash
@@ -197,7 +197,7 @@ def inspect(
     kinds = {scores.name: kind} if scores else {}
     sized = image is not None and image.shape and layout not in (None, "flat")
     return Inspection(
-        path=path.name if path.is_absolute() else path.as_posix(),
+        path=recorded_path(path),
         sha256=artifact.sha256,
         bytes=path.stat().st_size + sum(file.stat().st_size for file in artifact.external),
         inputs=[

@@ -45,6 +45,7 @@ from ..storage.partial import (
 from .clean_pass import CleanPass, clean_pass, decoded_positions, mixes_images
 from .contract import Filled, Measurement, R
 from .job import Job, sized
+from .places import ways_to
 from .request import Request
 from .stopping import play_rounds
 from .subject import Subject, as_json, draw_key, open_subject
@@ -327,8 +328,15 @@ def _fill(
         **limits.outcome(reason, len(positions), digest, listener),
         **run,
         **subject.environment(),
+        **_ways(subject.request),
         **of_shard,
     }
+
+
+def _ways(request: Request) -> dict[str, Any]:
+    """Where what was given by an absolute path lies, if it lies elsewhere; see `ways_to`."""
+    ways = ways_to(request.model, request.reading)
+    return {"paths": ways} if ways else {}
 
 
 def _done(measurement: Measurement[R], positions: list[int], partial: Partial) -> str:
