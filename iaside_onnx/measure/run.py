@@ -26,7 +26,7 @@ from ..interrupts import keeping
 from ..plurals import counted, lasting, plural
 from ..results.part import PartOfSample, part_of
 from ..setting_roles import identity_apart, without_sample
-from ..spelling import option
+from ..spelling import on_command_line, option
 from ..storage.output_file import (
     check_folder,
     check_free_for_result,
@@ -174,7 +174,11 @@ def _measured(
         used, run = _fill(measurement, subject, view, partial, batch, workers)
         # No longer on the partial file, which will go.
         table = np.array(partial.table[used])
-        sample = subject.sample.part(np.array(subject.positions, np.intp)[used])
+        chosen = np.array(subject.positions, np.intp)[used]
+        sample = subject.sample.part(chosen)
+        if clean is not None and clean.learned is not None:
+            said = clean.learned.said(lambda: clean.targets[chosen])
+            run |= {"of_clean_images": on_command_line(said)} if said else {}
         return measurement.result(Filled(subject, table, used, sample, clean, settings, view, run))
 
     return _kept(measurement, subject, settings, finish).view(**view)
