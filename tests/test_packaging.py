@@ -48,6 +48,25 @@ def test_who_has_no_clone_installs_by_name():
     assert "-e '.[test]'" in tests
 
 
+def test_the_source_archive_holds_what_its_tests_read():
+    held = [*PROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["include"], "pyproject.toml"]
+    asked = {
+        "/".join(found[1].replace('"', "").split(" / "))
+        for path in (ROOT / "tests").glob("*.py")
+        for found in re.finditer(r'\bROOT / ("[^"]+"(?: / "[^"]+")*)', path.read_text("utf-8"))
+    }
+    assert len(asked) > 20
+    absent = [
+        path
+        for path in sorted(asked)
+        if (ROOT / path).is_file()
+        and path != ".git"
+        and not any(f"{path}/".startswith(f"{each}/") for each in held)
+    ]
+    assert absent == []
+    assert "demo/README.md" in held  # where the photographs are from
+
+
 def read(name):
     return (ROOT / name).read_text(encoding="utf-8")
 
