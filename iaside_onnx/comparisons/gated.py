@@ -33,7 +33,7 @@ Ends = tuple[float, float]
 
 @dataclass(frozen=True)
 class Gated:
-    """A name, and the reports that thresholds are held against; at least one of them is there.
+    """A name, and the reports that thresholds are compared with; at least one of them is there.
 
     `source` is the file of the analysis, or the analysis itself.
     """
@@ -47,7 +47,7 @@ class Gated:
     def of(cls, given: Judged, needed: Sequence[str] = JUDGED) -> Gated:
         """What is behind a path, a report or an audit.
 
-        `needed` are the formats of files that the thresholds are held against.
+        `needed` are the formats of files that the thresholds are compared with.
 
         Raises
         ------
