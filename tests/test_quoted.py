@@ -17,6 +17,7 @@ from tools.studies.figures.common import Asked, importance
 from tools.studies.pages import filled
 from tools.studies.questions import QUESTIONS
 from tools.studies.rank_intervals import approximate, correlation, difference
+from tools.studies.zoo_pictures import coefficients
 from tools.studies.zoo_reports import Shelf, part
 
 from .conftest import ROOT
@@ -85,6 +86,13 @@ def test_differences_of_correlations_are_over_the_same_networks():
     assert difference(near, np.exp(near), outcome, far) == pytest.approx((0, 0, 0), abs=1e-12)
     found = correlations([near, far], [outcome], 1)
     assert correlation(near, outcome)[1:] == pytest.approx((found.low[0, 0], found.high[0, 0]))
+    # Where each column is another draw of pictures, and networks are drawn too or not.
+    drawn = np.stack([np.stack([rows] * 3, axis=1) for rows in (near, far, outcome)])
+    twice = np.stack([np.arange(25), np.full(25, 3)])
+    plain, again = (coefficients(drawn, each) for each in (None, twice))
+    assert plain["l2 less linf"] == pytest.approx([value] * 3)
+    assert again["l2"][:2] == pytest.approx(plain["l2"][:2])
+    assert np.isnan(again["l2"][2])
 
 
 def test_the_approximate_interval_is_bonett_and_wrights():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import cifar, counter_examples, high_passed, spacings
+from . import cifar, counter_examples, high_passed, spacings, zoo_pictures
 from .csv_files import text_of
 from .figures import quoted as figures
 from .imagenet import quoted as imagenet
@@ -90,12 +90,13 @@ QUESTIONS = {
     "score": Question(
         "Does the score say more than clean accuracy, by which norm, of which perturbations?",
         "evidence.md#score-or-clean-accuracy",
-        _of(_STUDIES, "zoo-scores", "zoo-measured"),
+        _of(_STUDIES, "zoo-scores", "zoo-measured", "zoo-pictures"),
         (
             "python -m tools.studies.zoo_reports make --out zoo-reports",
             "python -m tools.studies.zoo_reports table zoo-reports",
+            "python -m tools.studies.zoo_pictures zoo-reports",
         ),
-        settings.zoo_tables,
+        lambda: settings.zoo_tables() | zoo_pictures.tables(),
     ),
     "spacings": Question(
         "Do other spacings of bands rank networks better?",
