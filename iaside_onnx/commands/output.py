@@ -175,14 +175,20 @@ def check_picture_target(target: Path | None, *, overwrite: bool) -> None:
         check_picture(target, overwrite=overwrite)
 
 
-def say_next(*words: str | Path, gives: str) -> None:
-    """The command that goes on from here, and what it gives."""
+Next = tuple[tuple[str | Path, ...], str]
+
+
+def say_next(*words: str | Path, gives: str, further: Sequence[Next] = ()) -> None:
+    """The commands that go on from here, and what each gives."""
     from ..spelling import command_text, path_word
     from ..views.provenance import say_next as said
     from ..views.terminal import terminal
 
-    typed = [path_word(word) if isinstance(word, Path) else word for word in words]
-    said(terminal(), [(command_text(["iaside", *typed]), gives)])
+    commands = []
+    for each, what in ((words, gives), *further):
+        typed = [path_word(word) if isinstance(word, Path) else word for word in each]
+        commands.append((command_text(["iaside", *typed]), what))
+    said(terminal(), commands)
 
 
 def present(result: Any, target: Path | None, *, overwrite: bool, as_json: bool) -> None:

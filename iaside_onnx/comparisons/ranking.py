@@ -250,6 +250,10 @@ def rank(
     following, apart_too, shared_too = on_one_ground(held, second)
     errors, analyses = (leading, following)[:: 1 if first is RobustnessReport else -1]
     models, further = joined_models([*errors, *analyses])
+    if not models:
+        raise UsageError(
+            "nothing to rank: none of these files is of iaside robustness or iaside analyze"
+        )
     _in_view(models, confidence)
     left_out, notes = [*apart, *of_others, *apart_too], notes + shared + shared_too + further
     known = Known(models)
