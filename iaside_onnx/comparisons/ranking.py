@@ -7,7 +7,7 @@ p-value allows for all pairs of the table (Holm's method).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -240,6 +240,8 @@ def rank(
     """
     check_ranking(by, confidence)
     one = isinstance(results, str | Path) or hasattr(results, "model")
+    if not one and not isinstance(results, Iterable):
+        raise UsageError("give files of iaside robustness or iaside analyze, or their results")
     given: Sequence[Any] = [results] if one else list(results)  # type: ignore[arg-type]
     if not given:
         raise UsageError("nothing to rank: give files of iaside robustness or iaside analyze")
