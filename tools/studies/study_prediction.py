@@ -57,7 +57,7 @@ def fall(network: Network, presence: Floats) -> Floats:
 
 
 def forms(snr: ia.SnrReport) -> dict[str, Callable[[Network], Floats]]:
-    """What is held against the truth: larger means more damage."""
+    """What is compared with the truth: larger means more damage."""
     presence = presence_under(snr)
     signal, noise = snr.band_sums
     ratio = signal_to_noise(signal[0].mean(axis=0), noise[0].mean(axis=0))
