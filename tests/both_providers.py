@@ -203,9 +203,6 @@ def measured(kind: str, subject: str, provider: str, folder: Path) -> Pair:
 
 def main(provider: str, only: str = "") -> None:
     """Print the table."""
-    from iaside_onnx.inference.session import claim_process
-
-    claim_process()
     with tempfile.TemporaryDirectory() as place:
         for kind, subject in cases():
             if only not in f"{kind} of {subject}":

@@ -1,8 +1,9 @@
 """Other runtimes than the processor's, for real: the same tables, whatever the model's form.
 
 ``IASIDE_PROVIDER_OPENVINO``, ``IASIDE_PROVIDER_WEBGPU`` and ``IASIDE_PROVIDER_CUDA`` name Pythons
-that hold these builds of onnxruntime, the last on a machine with a graphics card. WebGPU runs on the software Vulkan that Debian's chromium brings: a device with memory
-of its own, without a graphics card.
+that hold these builds of onnxruntime, the last on a machine with a graphics card. WebGPU runs on
+the software Vulkan that Debian's chromium brings: a device with memory of its own, without a
+graphics card.
 """
 
 from __future__ import annotations

@@ -67,6 +67,13 @@ def test_another_provider_than_the_one_asked_for_is_an_error(asked, active):
         Runtime("tensorrt").open(b"")
 
 
+def test_tests_run_on_the_processor(monkeypatch):
+    monkeypatch.setattr(choosing, "is_active", lambda _: True)
+    monkeypatch.setattr(choosing, "inactive", lambda *_: None)
+    assert choose_runtime("auto").provider == "cpu"
+
+
+@pytest.mark.card
 def test_auto_never_chooses_tensorrt(monkeypatch):
     monkeypatch.setattr(choosing, "is_active", lambda _: True)
     monkeypatch.setattr(choosing, "inactive", lambda *_: None)

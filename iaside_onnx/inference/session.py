@@ -298,8 +298,9 @@ def claim_process() -> None:
 
     CPU sessions then share one pool of threads, which makes the small graphs beside the model
     nearly free. onnxruntime lets no session with threads of its own be made from then on
-    (`session_options`), so a library must not do this; the command line does. Nor does onnxruntime log anything from then on: libraries of
-    a device write what they fail at, which is raised as well.
+    (`session_options`), so a library must not do this; the command line does. Nor does onnxruntime
+    log anything from then on: libraries of a device write what they fail at, which is raised as
+    well.
     """
     global _own_process
     _own_process = True
