@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from ..views.text import model_name
 from .answer import answer, unbroken
 from .facts import Facts
 from .measured import judged, points, right_answers_of
-from .repeat import measuring
+from .repeat import measuring, model_and_images
 
 # Files of the commands that the page proposes.
 _REPORT, _MEASURED, _PAGE = "report.h5", "robustness.h5", "page.html"
@@ -100,8 +99,8 @@ def _evidence(report: Report) -> str:
 
 def _command(name: str, report: Report) -> list[str]:
     """A command of the model and the images of a report, on which neither is right yet."""
-    model, images = (path_word(str(p)) for p in (report.model["path"], report.data["source"]))
-    return ["iaside", name, *map(shlex.quote, [model, "--data", images])]
+    model, images = map(path_word, model_and_images(report))
+    return ["iaside", name, model, "--data", images]
 
 
 def _worst(facts: Facts, report: Report) -> list[DamageReport]:

@@ -185,7 +185,9 @@ class Audit(Shown):
         stopped = stopped_words(self.about.get("stopped_by"), self.verdicts, self.available)
         found = self.about.get("input")
         given = [] if found is None else [f"Preprocessing: {found}."]
-        return " ".join([how_sure(self.verdicts, self.available), *stopped, *given])
+        note = self.robustness.clean_note
+        held = [] if note is None else [f"{note[:1].upper()}{note[1:]}."]
+        return " ".join([how_sure(self.verdicts, self.available), *stopped, *held, *given])
 
     @property
     def not_measured(self) -> list[str]:

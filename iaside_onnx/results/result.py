@@ -484,6 +484,12 @@ class ModelResult(Result):
         return self.settings.get("labels") == OWN_ANSWERS
 
     @property
+    def clean_note(self) -> str | None:
+        """What is known of the untouched images, such as how many hold objects, in words."""
+        note = self.run.get("of_clean_images")
+        return note if isinstance(note, str) and note else None
+
+    @property
     def format_version(self) -> int:
         """Version of the file format; earlier readers would take own answers for true labels.
 
