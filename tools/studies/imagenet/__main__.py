@@ -57,6 +57,9 @@ def main() -> None:
     work.add_argument("--attacked", type=int, default=20, help="images that are attacked")
     work.add_argument("--queries", type=int, default=100)
     work.add_argument("--part", default="1/1", metavar="I/N", help="every Nth family, from the Ith")
+    work.add_argument("--networks", nargs="*", default=[], metavar="PATTERN", help="these alone")
+    work.add_argument("--provider", default="auto")
+    work.add_argument("--tf32", choices=("yes", "no"), default="yes", help="as in `iaside analyze`")
     for command in (make, work):
         command.add_argument("--photographs", type=Path, required=True)
     table = commands.add_parser("table", help="write the tables, of reports or of measured.npz")
@@ -76,7 +79,8 @@ def main() -> None:
         run(
             given.photographs, given.out, only=given.only, threads=given.threads,
             seconds=given.seconds, queries=given.queries, attacked=given.attacked,
-            part=(first, parts),
+            part=(first, parts), names=given.networks, provider=given.provider,
+            tf32=given.tf32 == "yes",
         )  # fmt: skip
     else:
         if given.out:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import iaside_onnx as ia
 
-from .measure import EXPLAINED, GAMES, SEVERITIES, networks
+from .jobs import EXPLAINED, GAMES, SEVERITIES, networks
 
 Measured = dict[str, NDArray[Any]]
 FILE = Path(__file__).parent / "measured.npz"

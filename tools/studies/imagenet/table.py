@@ -16,8 +16,8 @@ from iaside_onnx.mathematics.paired_score import ScoreDifference
 from iaside_onnx.mathematics.score import signed_score, spectral_importance
 
 from .gather import Measured
-from .make import PARENT
-from .measure import ABSENT, LINEAR, QUANTISED, SPACED, Game
+from .jobs import ABSENT, LINEAR, QUANTISED, SPACED, Game
+from .make import ORIGINAL, PARENT
 from .statistics import Array, apart, effective_number, ends, means, spearman_of_families
 
 BASELINE = "squeezenet"
@@ -49,7 +49,7 @@ class Study:
 
     def parents(self) -> list[int]:
         """Rows of the networks that are nobody's variant."""
-        return [at for at, variant in enumerate(self.variants) if variant == PARENT]
+        return [at for at, variant in enumerate(self.variants) if variant in ORIGINAL]
 
     def games(self, of: Sequence[Game]) -> list[str]:
         """Names of those of some games that were played."""
