@@ -18,8 +18,9 @@ _WEIGHTED = ("Conv", "Gemm", "MatMul")
 def float_parent(source: Path, target: Path) -> None:
     """Write a network that takes and gives float32, and has no Softmax at its end.
 
-    Its batch is free, and its constants are no inputs. Files of float16 are widened, which changes no weight. Of probabilities INT8 would leave steps
-    of 1/255, in which most of 1000 classes are 0. What calculates in integers goes on doing so.
+    Its batch is free, and its constants are no inputs. Files of float16 are widened, which changes
+    no weight. Of probabilities INT8 would leave steps of 1/255, in which most of 1000 classes are
+    0. What calculates in integers goes on doing so.
     """
     proto = onnx.load(source)
     graph = proto.graph
