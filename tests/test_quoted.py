@@ -30,6 +30,7 @@ SMALL = 60_000  # bytes of a picture
         ("counter-examples.md", high_passed.tables),
         ("evidence.md", cifar_pairs.tables),
         ("evidence.md", imagenet.tables),
+        ("prediction.md", imagenet.predictions),
         ("evidence.md", spacings.tables),
     ],
 )

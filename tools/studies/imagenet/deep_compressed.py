@@ -9,8 +9,9 @@ left, and how many zeros lie between them, 15 at most.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import onnx
@@ -48,15 +49,19 @@ class _Graph:
         return f"{fed}.pool"
 
 
-def decoded(file: BinaryIO, shapes: list[tuple[int, ...]]) -> list[tuple[Weights, Weights]]:
+def decoded(file: BinaryIO, shapes: Sequence[tuple[int, ...]]) -> list[tuple[Weights, Weights]]:
     """Weights and biases of all convolutions."""
-    counts = np.fromfile(file, np.uint32, len(shapes))
+
+    def read(kind: type[np.generic], count: int) -> NDArray[Any]:
+        return np.frombuffer(file.read(count * np.dtype(kind).itemsize), kind)
+
+    counts = read(np.uint32, len(shapes))
     found = []
     for shape, count in zip(shapes, counts.tolist(), strict=True):
-        book = np.fromfile(file, np.float32, 256)
-        bias = np.fromfile(file, np.float32, shape[0])
-        codes = np.fromfile(file, np.uint8, count)
-        packed = np.fromfile(file, np.uint8, (count + 1) // 2)
+        book = read(np.float32, 256)
+        bias = read(np.float32, shape[0])
+        codes = read(np.uint8, count)
+        packed = read(np.uint8, (count + 1) // 2)
         gaps = np.stack([packed & 15, packed >> 4], axis=1).ravel()[:count]
         placed = np.zeros(int(np.prod(shape)), np.uint8)
         placed[np.cumsum(gaps.astype(np.int64) + 1) - 1] = codes

@@ -73,7 +73,11 @@ def run(
         target.parent.mkdir(exist_ok=True)
         begun = time.monotonic()
         running = {"threads": threads, "provider": provider, "tf32": tf32}
-        _measure(job, photographs, out, target, running)
+        try:
+            _measure(job, photographs, out, target, running)
+        except ia.IasideError as error:  # such as too many bands for a small input
+            print(f"{job.folder} {job.network.name}: not measured: {error}", flush=True)
+            continue
         print(f"{job.folder} {job.network.name}: {time.monotonic() - begun:.0f} s", flush=True)
 
 
