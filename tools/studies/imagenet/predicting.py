@@ -49,7 +49,7 @@ def over_networks(study: Study) -> list[list[str]]:
     """
     head = ["corruption", "damage", "networks", *WORDS.values(), "signed score, l2",
             "clean accuracy"]  # fmt: skip
-    table, places = [head], _places(study)
+    table, places = [head], study.by_family(_places(study))
     if len({study.families[at] for at in places}) < LEAST_FAMILIES:
         return table
     drawn = drawn_families(len(places))

@@ -10,9 +10,12 @@ from .study import SHOWN, Study
 from .words import told
 
 # The scores that are named first are held against those that are named second.
+_L2 = f"signed, {SHOWN[0]}"
 AGAINST = (
-    ("signed, gaussian-l2-linear", "clean accuracy"),
-    ("signed, gaussian-l2-linear", "signed, gaussian-linf-linear"),
+    (_L2, "clean accuracy"),
+    (_L2, f"signed, {SHOWN[1]}"),
+    (f"{_L2}, probability", _L2),
+    (f"{_L2}, probability", "clean accuracy"),
 )
 
 
@@ -21,7 +24,7 @@ def rivals(study: Study) -> list[list[str]]:
 
     Intervals resample the families. Then differences of two correlations over the same families.
     """
-    places = study.originals()
+    places = study.by_family(study.originals())
     outcomes = _outcomes(study, places)
     table = [["by", "networks", *outcomes]]
     if len({study.families[at] for at in places}) < LEAST_FAMILIES:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -60,6 +60,10 @@ class Study:
     def originals(self) -> list[int]:
         """Rows of the networks that are nobody's variant."""
         return [at for at, variant in enumerate(self.variants) if variant in ORIGINAL]
+
+    def by_family(self, places: Iterable[int]) -> list[int]:
+        """Rows in the order of their families, in which these are resampled."""
+        return sorted(places, key=lambda at: self.families[at])
 
     def games(self, of: Sequence[Game]) -> list[str]:
         """Names of those of some games that were played."""
