@@ -71,6 +71,8 @@ HEATMAP_SETTINGS = SETTINGS | _declared(
     (Belongs.ESTIMATE, "grid"),
     (Belongs.VIEW, "bands norm spacing edges separate_dc"),
 )
+# What bands are.
+OF_BANDS = ("bands", "separate_dc", "norm", "spacing", "edges")
 VIEW = tuple(name for name, owner in SETTINGS.items() if owner is Belongs.VIEW)
 # What an analysis shares with a heat map, or with what perturbations do to each band, that is read
 # in its bands.

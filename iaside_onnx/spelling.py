@@ -14,6 +14,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 # Of no use to a file that would forge one: another process has others.
@@ -148,6 +149,16 @@ def path_word(path: str | PathLike[str]) -> str:
     """
     text = fspath(path)
     return f"./{text}" if text.startswith("-") else text
+
+
+def recorded_path(path: Path) -> str:
+    """A path as a result carries it: as given, or from the working folder, else the name alone."""
+    if not path.is_absolute():
+        return path.as_posix()
+    try:
+        return path.relative_to(Path.cwd()).as_posix()
+    except (OSError, ValueError):  # no such folder any more, or elsewhere
+        return path.name
 
 
 def folder_word(path: str | PathLike[str]) -> str:

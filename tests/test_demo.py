@@ -150,3 +150,12 @@ def test_no_file_of_it_is_left_out_of_the_wheel():
         ["git", "check-ignore", *held], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.stdout == ""
+
+
+def test_reports_of_the_copy_are_called_as_the_models_on_every_screen():
+    paths = [
+        path for part in ("analyses", "robustness") for path in (bundled.FOLDER / part).iterdir()
+    ]
+    assert len(paths) == 8
+    for path in paths:
+        assert Path(ia.load(path).model["path"]).stem == path.stem

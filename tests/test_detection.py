@@ -7,6 +7,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto
 
+import iaside_onnx as ia
 from iaside_onnx.errors import ArtifactError, OpenError
 from iaside_onnx.inference.detection import HEADS, DetectionHead
 from iaside_onnx.inference.engine import Engine
@@ -26,8 +27,11 @@ from iaside_onnx.mathematics.boxes import (
     matched,
     overlaps,
 )
+from iaside_onnx.page.page import page
+from iaside_onnx.results.audit import Audit
 
 from . import graphs
+from .conftest import write_npz
 
 # Corners, confidence and class: the second object has a less sure candidate beside it.
 OBJECTS = np.array(
@@ -466,3 +470,22 @@ def test_of_a_planted_detector_the_band_of_its_confidence_has_all_importance(tmp
         table = engine.values(bands, 0, 16, task.answers(clean[[at]]), 5)[0, :, 0]
         present = (np.arange(16) >> 1 & 1).astype(float)
         np.testing.assert_allclose(table, present, atol=1e-4)
+
+
+def test_an_audit_says_how_many_images_hold_objects(tmp_path, iaside):
+    path = graphs.detector(tmp_path / "m.onnx", SIZE, CYCLES, 1, suppressed=False)
+    strengths = np.full((6, 4), 0.1)
+    strengths[:2, 1] = 0.0
+    waves = np.stack([graphs.wave(SIZE, cycles) for cycles in CYCLES])
+    images = np.moveaxis((0.5 + np.tensordot(strengths, waves, 1)).astype(np.float32), 1, -1)
+    data = write_npz(tmp_path / "d.npz", images, np.zeros(6, int))
+    words = "detections of confidence 0.25 or more, on 4 of 6 images"
+    few = {"preprocess": "unit", "severity": (1, 3, 5)}
+    measured = ia.measure_robustness(path, data, corruption="contrast", attack="none", **few)
+    audit = Audit(folder=tmp_path, robustness=measured)
+    assert f"Objects: 4, {words}; an image without one is matched" in audit.how_sure
+    measured.save(tmp_path / "r.h5")
+    assert f"Untouched images: objects: 4, {words}" in iaside("show", tmp_path / "r.h5").stdout
+    report = ia.analyze(path, data, bands=2, samples=3, preprocess="unit")
+    assert "of 3 images" in report.beside
+    assert report.beside in page([report])

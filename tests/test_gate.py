@@ -15,7 +15,7 @@ import pytest
 
 import iaside_onnx as ia
 from iaside_onnx.cli import main
-from iaside_onnx.errors import UsageError
+from iaside_onnx.errors import ReportError, UsageError
 from iaside_onnx.mathematics.proportion import wilson
 from iaside_onnx.views.gate_output import junit, lines, markdown
 from iaside_onnx.views.text import one_line
@@ -120,7 +120,8 @@ def test_exit_codes_and_one_line_a_reason(iaside, reports):
     good, bad = reports
     score = ia.load(good).intervals.srs_signed[0] - 0.001
     passed = iaside("gate", good, "--min-score", score, "--min-accuracy", 0.9)
-    assert (passed.exit_code, passed.stderr) == (0, "")
+    assert passed.exit_code == 0
+    assert re.fullmatch(r"Note: --min-score is held against a score of 4 bands .+\n", passed.stderr)
     assert [line[:4] for line in passed.stdout.splitlines()] == ["PASS", "PASS"]
     assert "clean accuracy" in passed.stdout.splitlines()[0]  # judged first
     failed = iaside("gate", bad, "--min-score", score, "--baseline", good, "--max-drop", 0.01,
@@ -133,7 +134,7 @@ def test_exit_codes_and_one_line_a_reason(iaside, reports):
     assert told.exit_code == 1
     summary = json.loads(told.stdout)
     assert (summary["passed"], len(summary["reasons"])) == (False, 1)
-    assert told.stderr.strip() == f"FAIL {summary['reasons'][0]}"
+    assert told.stderr.splitlines()[1:] == [f"FAIL {summary['reasons'][0]}"]
 
 
 def test_bad_input_is_exit_code_2_in_one_line(iaside, reports, tmp_path):
@@ -361,3 +362,23 @@ def test_a_ratio_without_an_interval_is_not_judged_by_it(tmp_path, iaside):
     found = ia.gate(worse, baseline=never, max_mce=2, max_error={"noise": 0.1}, point=True)
     assert [entry.option for entry in found.not_judged] == ["--max-mce"]
     assert (found.passed, len(found.reasons)) == (False, 1)
+
+
+def test_a_least_score_says_which_scores_it_fits(iaside, tmp_path):
+    usual = made(profiles(60, bands=8), norm="l2", size=[256, 256])
+    octave = {"spacing": "octave", "edges": [2.0**-k for k in range(7, 0, -1)]}
+    other = dataclasses.replace(usual, settings={**usual.settings, **octave})
+    linf = made(profiles(60, bands=8))
+    assert not ia.gate(usual, min_score=0).notes
+    kinds = {"8 bands (l2, octave)": other, "8 bands (linf)": linf}
+    for number, (kind, report) in enumerate(kinds.items()):
+        decision = ia.gate(report, min_score=0)
+        (note,) = decision.notes
+        assert f"a score of {kind}, absence gaussian, not of the usual 8 bands (l2)" in note
+        assert decision.summary()["game"] == f"{kind}, absence gaussian"
+        assert not ia.gate(report, min_accuracy=0).notes
+        path = tmp_path / f"{number}.h5"
+        report.save(path)
+        assert f"held against a score of {kind}" in iaside("gate", path, "--min-score", 0).stderr
+    with pytest.raises(ReportError, match="play different games"):
+        ia.gate(other, baseline=usual, max_drop=0.1, min_score=0)

@@ -325,3 +325,23 @@ def test_the_rank_correlation_is_that_of_at_least_five_bands(tmp_path):
     assert damage.coefficients.all()
     wanted = spearmanr(analysis.sid, damage.mpe.value).statistic
     assert map_.rank_correlation(analysis)["mpe"] == pytest.approx(wanted)
+
+
+def test_bands_that_the_grid_misses_are_said_with_a_grid_that_has_them(iaside, tmp_path):
+    model = graphs.small_network(tmp_path / "m.onnx", size=64)
+    data = write_npz(tmp_path / "d.npz", np.zeros((3, 64, 64, 3), np.uint8), np.arange(3) % 2)
+    asked = ("heatmap", model, data, "-o", tmp_path / "h.h5", "--overwrite", "--bands", 6)
+    octave = (*asked, "--spacing", "octave")
+    said = iaside(*octave)
+    assert "13 x 13 waves has none in band 1, which will have no number; --grid 17" in said.stderr
+    counts = ia.load(tmp_path / "h.h5").band_damage.coefficients
+    assert np.flatnonzero(counts == 0).tolist() == [1]
+    vectors = said.stderr.partition("with ")[2].split()[0]
+    finer = iaside(*octave, "--grid", 17)
+    found = ia.load(tmp_path / "h.h5")
+    assert "waves has none" not in finer.stderr
+    assert found.band_damage.coefficients.all()
+    assert len(found.grid.vectors) == int(vectors)
+    coarser = FrequencyGrid(64, 64, 15).bands(6, "l2", edges=found.settings["edges"])
+    assert 1 not in coarser
+    assert "waves has none" not in iaside(*asked).stderr

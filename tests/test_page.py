@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import hashlib
 import io
+import json
 import re
 import shlex
 
@@ -264,7 +265,7 @@ def test_the_command_on_the_page_makes_the_report_again(
     report = ia.load("first.h5")
     seen = Markup(page([report]))
     command = re.search(r"To make this report again: (.*?) Copy", seen.text)[1]
-    assert shlex.split(command) == shlex.split(" ".join(repetition(report).words))
+    assert shlex.split(command) == repetition(report).words
     if lines := repetition(report).recipe:
         (tmp_path / "recipe.toml").write_text("\n".join(lines))
     again = iaside(*shlex.split(command)[1:])
@@ -276,6 +277,33 @@ def test_the_command_on_the_page_makes_the_report_again(
         settings["preprocess"] = {**settings["preprocess"], "name": "recipe.toml"}
     assert repeated.settings == settings
     assert repeated.image_ids == report.image_ids
+
+
+def test_commands_on_the_page_find_what_was_given_by_absolute_paths(
+    iaside, tmp_path, monkeypatch, photographs
+):
+    elsewhere, inside = tmp_path / "an other place", tmp_path / "run"
+    elsewhere.mkdir()
+    inside.mkdir()
+    model = graphs.small_network(elsewhere / "it's a model.onnx")
+    own = graphs.small_network(inside / "own.onnx")
+    monkeypatch.chdir(inside)
+    options = ["--bands", 2, "--samples", 4]
+    for given, name, shown in (
+        (model, "it's a model.onnx", "../an other place/it's a model.onnx"),
+        (own, "own.onnx", "own.onnx"),
+    ):
+        asked = iaside("analyze", given, photographs, "-o", "r.h5", *options, "--overwrite")
+        assert asked.exit_code == 0, asked.stderr
+        report = ia.load("r.h5")
+        assert (report.model["path"], report.data["source"]) == (name, photographs.name)
+        assert str(tmp_path) not in json.dumps(report.run)
+        seen = Markup(page([report])).text
+        for command in re.findall(r"again: (iaside .*?) Copy", seen):
+            words = shlex.split(command)
+            assert words[2:4] == [shown, f"../{photographs.name}"]
+        again = iaside(*words[1:], "--overwrite")
+        assert again.exit_code == 0, again.stderr
 
 
 def test_html_command(iaside, tmp_path):
@@ -305,3 +333,37 @@ def test_html_command(iaside, tmp_path):
         assert message in failed.stderr
         assert failed.stderr.count("\n") == 1
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.h5", "b.h5", "page.html"]
+
+
+def test_bands_of_another_kind_never_share_a_chart_and_are_named():
+    linear, octave = made_report(), made_report(seed=1)
+    edges = {"spacing": "octave", "edges": [0.125, 0.25, 0.5]}
+    octave = dataclasses.replace(octave, settings={**octave.settings, **edges})
+    said = "4 bands (linf, octave), waves over 16 px, 16 to 8 px, 8 to 4 px, 4 to 2 px"
+    text = page([linear, octave, linear], ["one", "two", "three"])
+    for chart in ("score", "sid", "shapley", "from-lowest", "from-highest", "profile"):
+        charts = re.findall(rf'<svg class="chart {chart}".*?</svg>', text, re.DOTALL)
+        series = [set(re.findall(r'class="mark[^>]*data-series="(\d)"', each)) for each in charts]
+        assert series == [{"0", "2"}, {"1"}], chart
+        assert len({re.search(r'aria-describedby="([^"]*)"', each)[1] for each in charts}) == 2
+    open_text = Markup(re.sub(r"<details>.*?</details>", "", text, flags=re.DOTALL)).text
+    assert open_text.count(said) >= 4
+    # Reports of one kind say it too, in one chart.
+    alike = Markup(page([octave, octave], ["one", "two"]))
+    assert f"Of {said}." in alike.text
+    assert len(alike.all("svg", **{"class": "chart sid"})) == 1
+
+
+def test_classes_stand_in_one_order_in_every_view():
+    from iaside_onnx.views.class_bands import class_figure
+    from iaside_onnx.views.class_table import class_tables
+
+    report = made_report(classes=7, each=24, seed=5)
+    on_page = [row[0] for row in Markup(page([report])).table("accuracy, signed score and")[1:]]
+    figure = class_figure(report).figure
+    drawn = [text.get_text().partition(" (")[0] for text in figure.axes[0].get_yticklabels()]
+    (table, *_) = class_tables(report, 120)
+    printed = [cells[0] for cells in table.rows]
+    scores = {row["name"]: (row["shrunk"] or row)["srs_signed"] for row in report.per_class()}
+    assert on_page == drawn == printed == sorted(scores, key=scores.__getitem__)
+    assert on_page != sorted(scores)

@@ -310,7 +310,7 @@ def test_every_class_has_a_row_with_its_bands():
     rows = [t.get_text() for t in drawn.axes[0].get_yticklabels()]
     assert len(set(rows)) == 60
     best = report.class_profiles.best
-    order = np.argsort(-best.signed, kind="stable")
+    order = np.argsort(best.signed, kind="stable")
     np.testing.assert_allclose(np.asarray(drawn.axes[0].images[0].get_array()), best.sid[order])
     assert all(text.endswith("(2)") for text in rows)
 

@@ -52,12 +52,6 @@ def test_pictures_of_the_figures_are_small():
         assert f"(figures/{path.name})" in (DOCS / "paper-figures.md").read_text(encoding="utf-8")
 
 
-def test_the_citation_names_this_version():
-    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
-    assert f"\nversion: {ia.__version__}\n" in text
-    assert f"version = {{{ia.__version__}}}" in (DOCS / "cite.md").read_text(encoding="utf-8")
-
-
 def pair(first, second, score, mpe, groups=(0.0, 0.0, 0.0, 0.0)):
     return Pair(first, second, score, mpe, groups)
 

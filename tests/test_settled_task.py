@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import onnx
 import pytest
@@ -171,6 +173,16 @@ OPEN = {
 }  # fmt: skip
 
 
+# What an audit asks for, where neither file nor command says it.
+NEEDED = {
+    "classes": [],
+    "several-labels": ["--labels", "FILE.csv", "--preprocess", "NAME"],
+    "dense": ["--labels", "MASKS", "--preprocess", "NAME"],
+    "embedding": ["--preprocess", "NAME"],
+    "other": ["--preprocess", "NAME"],
+}
+
+
 @pytest.mark.parametrize("name", KNOWN)
 def test_what_is_known_is_the_same_in_inspect_and_analyze(tmp_path, data, name):
     make, task = KNOWN[name]
@@ -181,7 +193,8 @@ def test_what_is_known_is_the_same_in_inspect_and_analyze(tmp_path, data, name):
     # Of a planted detector random images may have confidences below 0.
     assert told["head"] in (None, report.settings.get("head"))
     assert told["choices"] == []
-    assert told["command"][3:] == ["IMAGES"]
+    asked = NEEDED[task] if told["head"] is None else NEEDED["other"]
+    assert told["command"][3:] == ["IMAGES", *asked]
 
 
 @pytest.mark.parametrize("name", OPEN)
@@ -209,6 +222,9 @@ def ran(iaside, command, data, folder):
     """The task of the report that a command of `inspect` leads to."""
     program, _, model, _, *options = command
     assert program == "iaside"
+    for at in (options.index(flag) for flag in ("--labels", "--preprocess") if flag in options):
+        options[at : at + 2] = [None, None]  # placeholders
+    options = [word for word in options if word is not None]
     target = folder / "r.h5"
     done = iaside(
         "analyze", model, data, *options, "-o", target, "--overwrite", "--bands", 2, "--samples", 4,
@@ -239,12 +255,21 @@ def test_masks_and_names_that_are_given_settle_a_map(tmp_path, iaside):
     assert inspect(path)["task"] is None
     done = iaside("inspect", path, "--class-names", names)
     assert "dense: a map of 3 x 16 x 16 numbers an image, scores of 3 classes" in done.stdout
+    told = json.loads(iaside("inspect", path, "--class-names", names, "--json").stdout)
+    given = ["--labels", "MASKS", "--class-names", str(names), "--preprocess", "NAME"]
+    assert told["command"][4:] == given
+    said = onnx.load(path)
+    said.metadata_props.add(key="iaside.preprocess", value="unit")
+    onnx.save(said, tmp_path / "said.onnx")
+    assert all(
+        "--preprocess" not in way["command"] for way in inspect(tmp_path / "said.onnx")["choices"]
+    )
     names.write_text("sky\nroad\n")
     assert "open: a map" in iaside("inspect", path, "--class-names", names).stdout
     # Of a file that is for one class an image masks settle nothing.
     classifier = graphs.small_network(tmp_path / "c.onnx", size=SIZE)
     with pytest.raises(ia.IasideError, match="is a folder, as of masks"):
-        ia.analyze(classifier, photos, **given)
+        ia.analyze(classifier, photos, **{**FEW, "labels": masks})
 
 
 def test_inputs_that_need_values_are_in_the_commands(tmp_path):
@@ -271,4 +296,5 @@ def test_inputs_that_need_values_are_in_the_commands(tmp_path):
     assert tasks == {"scores": "classes", "image_embeds": "embedding", "other": "other"}
     told = inspect(path, set=[given], output="image_embeds")
     assert told["task"] == "embedding"
-    assert told["command"][4:] == ["--output", "image_embeds", "--set", given]
+    assert told["command"][4:8] == ["--output", "image_embeds", "--set", given]
+    assert told["command"][8:] == NEEDED["embedding"]

@@ -329,6 +329,14 @@ def test_a_heat_map_can_be_seen_in_other_bands(small):
         (("--as-published", "--norm", "l2"), "--as-published means --norm linf"),
         (("--as-published", "--separate-dc"), "--as-published goes without --separate-dc"),
         (("--as-published", "--beta", "0.5"), "--as-published means --beta 0.75"),
+        (("--as-published", "--passes", 50), "--as-published means --estimator exact; leave out"),
+        (("--as-published", "--edges", "0.1,0.2"), "means --spacing linear; leave out --edges"),
+        (
+            ("--as-published", "--task", "other"),
+            "--as-published means --value log-prob: any other output is valued in agreement; "
+            "leave it out, and give --norm linf for the rest",
+        ),
+        (("--value", "log-prob", "--task", "other"), "Error: --value log-prob: any other output"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_in_one_line(iaside, small, tmp_path, options, words):
@@ -339,8 +347,11 @@ def test_what_cannot_be_is_refused_in_one_line(iaside, small, tmp_path, options,
     assert not (tmp_path / "r.h5").exists()
 
 
-def test_as_published_is_what_the_paper_has(small):
+def test_as_published_is_what_the_paper_has(small, tmp_path):
     model, data = small
+    tiny = graphs.small_network(tmp_path / "tiny.onnx", size=8)
+    with pytest.raises(UsageError, match="as_published=True means bands=8: it is too many"):
+        ia.analyze(tiny, (np.zeros((4, 8, 8, 3), np.uint8), [0, 1, 0, 1]), as_published=True)
     one = ia.analyze(model, data, as_published=True, samples=4)
     assert "spacing" not in one.settings  # as files of the first version have it
     assert {**PUBLISHED, **one.settings}.items() >= PUBLISHED.items()

@@ -119,7 +119,7 @@ def test_every_result_says_what_it_is_in_one_line_and_draws_itself(sound):
             sound.sound_robustness()
         ),
         "<HeatmapReport m0.onnx: 12 images, 34 Fourier basis vectors, clean": heatmap,
-        "<SnrReport photos: 12 images, 3 perturbations, 4 bands>": snr,
+        "<SnrReport photos: 12 images, 3 perturbations, 4 bands (linf)>": snr,
         "<DamageReport m0.onnx: gaussian noise 3, 12 images, -8.333 points of accuracy lost>": (
             sound.sound_damage()
         ),

@@ -18,7 +18,7 @@ from pathlib import Path
 BUNDLED = Path(__file__).resolve().parent.parent / "iaside_onnx" / "bundled"
 SAMPLES = "21"
 NETWORKS = {"model": "model.onnx", "model-v2": "model-v2.onnx"}
-NETWORKS |= {f"{name}-int8": f"int8/{name}-qdq.onnx" for name in NETWORKS}
+NETWORKS |= {f"{name}-qdq": f"int8/{name}-qdq.onnx" for name in NETWORKS}
 
 
 def iaside(folder: Path, *words: str) -> None:

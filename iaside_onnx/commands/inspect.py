@@ -88,7 +88,8 @@ def inspect(
     named = ("input", "output", "layout", "size", "set", "task", "head", "ort_extension")
     asked = {key: options[key] for key in named}
     told = Told.by(labels, options["class_names"])
-    description: dict[str, Any] = {**describe(model, **asked, told=told)}
+    naming = {"labels": labels, "class_names": options["class_names"]}
+    description: dict[str, Any] = {**describe(model, **asked, told=told, naming=naming)}
     if images is not None:
         from ..recipe_search.findings import pixel_range_on_images
         from ..recipe_search.search import search_recipes
@@ -143,12 +144,13 @@ def _analyze(
     Without a file of the recipe it takes the preset, or speaks of ``recipe.toml``. What the file
     or one beside it says needs no option.
     """
-    import shlex
+    from ..spelling import command_text, path_word
 
     declared = recipe is None and search["source"] is not None
     best = None if declared else recipe or search["preset"] or "recipe.toml"
     given = [*_typed({"labels": labels, "preprocess": best}), *search["options"]]
-    return shlex.join(["iaside", "analyze", str(model), str(images), "-o", "report.h5", *given])
+    paths = map(path_word, (model, images))
+    return command_text(["iaside", "analyze", *paths, "-o", "report.h5", *given])
 
 
 def _check_target(name: str, target: Path | None, ending: str, overwrite: bool) -> None:

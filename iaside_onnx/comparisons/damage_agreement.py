@@ -6,9 +6,7 @@ from typing import Any
 
 from ..results.damage import DamageReport
 from ..results.damage_words import perturbation_name
-from ..setting_roles import DAMAGE_SETTINGS, Belongs, chosen, settings_apart
-
-_OF_BANDS = ("bands", "separate_dc", "norm", "spacing", "edges")
+from ..setting_roles import DAMAGE_SETTINGS, OF_BANDS, Belongs, chosen, settings_apart
 
 
 def bands_apart(first: DamageReport, other: DamageReport) -> list[str]:
@@ -16,7 +14,7 @@ def bands_apart(first: DamageReport, other: DamageReport) -> list[str]:
 
     Models, images and perturbations may differ there.
     """
-    apart = settings_apart(first.settings, other.settings, DAMAGE_SETTINGS, _OF_BANDS)
+    apart = settings_apart(first.settings, other.settings, DAMAGE_SETTINGS, OF_BANDS)
     phrases = list(map(str, apart))
     if first.value != other.value:
         phrases.append(f"value {other.value} against {first.value}")

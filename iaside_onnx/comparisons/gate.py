@@ -36,6 +36,8 @@ from .gated import (
     checked_limits,
     error,
     files_of,
+    game_said,
+    least_score_notes,
     mce,
     no_ratio,
     rise,
@@ -129,6 +131,8 @@ class Gate(Shown):
         What to bear in mind.
     model, data, view : dict
         What was audited, on what; ``confidence``, and of scores ``value`` and ``beta``.
+    game : str or None
+        Bands and absence that the scores are of.
     """
 
     report: str
@@ -142,6 +146,7 @@ class Gate(Shown):
     model: dict[str, Any]
     data: dict[str, Any]
     view: dict[str, Any]
+    game: str | None = None
 
     @property
     def undecided(self) -> bool:
@@ -241,6 +246,10 @@ def gate(
     if gated.analysis is not None:
         check_view(**gated.view_settings)
     notes = _notes([report, baseline], gated, point=point)
+    if min_score is not None:
+        other = None if reference is None else reference.analysis
+        lines = least_score_notes(gated.analysed("min_score"), other)
+        notes += map(on_command_line, lines)
     silent: dict[str, str] = {}
     if limits.keys() & set(_SCORES):
         _check_score(
@@ -284,6 +293,7 @@ def gate(
         model=gated.first.model,
         data=gated.first.data,
         view=gated.view_settings,
+        game=None if gated.analysis is None else game_said(gated.analysis),
     )
 
 

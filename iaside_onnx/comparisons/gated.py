@@ -11,14 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import check_kind, check_text, is_number, one_of
+from ..defaults import ABSENCE, BANDS, NORM, SPACING
 from ..errors import InvalidOption, ReportError, UsageError
 from ..mathematics.paired import mean_differences
 from ..plurals import listed, plural
 from ..results.audit import ANALYSIS, Audit, audit_files
+from ..results.banded import bands_said
 from ..results.kinds import load
 from ..results.report import Report
 from ..results.robustness import RobustnessReport, resampled_errors
-from ..setting_roles import VIEW
+from ..setting_roles import OF_BANDS, VIEW, settings_apart
 from ..spelling import option
 from ..storage.opening import wrong_kind
 from .agreement import grounds_apart
@@ -31,9 +33,17 @@ ERRORS = {"max_error": "{}", "max_error_rise": "rise of {}"}
 Ends = tuple[float, float]
 
 
+def game_said(report: Report) -> str:
+    """What a score is of, as far as it decides which scores a threshold fits."""
+    return f"{bands_said(report.settings)}, absence {report.settings['absence']}"
+
+
+_USUAL = f"{bands_said({'bands': BANDS, 'norm': NORM, 'spacing': SPACING})}, absence {ABSENCE}"
+
+
 @dataclass(frozen=True)
 class Gated:
-    """A name, and the reports that thresholds are held against; at least one of them is there.
+    """A name, and the reports that thresholds are compared with; at least one of them is there.
 
     `source` is the file of the analysis, or the analysis itself.
     """
@@ -47,7 +57,7 @@ class Gated:
     def of(cls, given: Judged, needed: Sequence[str] = JUDGED) -> Gated:
         """What is behind a path, a report or an audit.
 
-        `needed` are the formats of files that the thresholds are held against.
+        `needed` are the formats of files that the thresholds are compared with.
 
         Raises
         ------
@@ -220,3 +230,21 @@ def wrong_under(
     chosen = [at for at, pair in enumerate(names) if name in pair]
     levels = [report.severities.index(each) for each in severities or report.severities]
     return np.asarray(report.lost_shares[:, chosen][:, :, levels].mean(axis=(1, 2)))[:, None]
+
+
+def least_score_notes(scores: Report, reference: Report | None) -> list[str]:
+    """What scores a threshold is of, where they are not the usual ones or the baseline's."""
+    own = game_said(scores)
+    if reference is not None and settings_apart(
+        scores.settings, reference.settings, only=(*OF_BANDS, "absence")
+    ):
+        return [
+            f"{option('min_score')} is held against a score of {own}; that of the baseline is of "
+            f"{game_said(reference)}: a threshold fits scores of one kind alone"
+        ]
+    if own == _USUAL:
+        return []
+    return [
+        f"{option('min_score')} is held against a score of {own}, not of the usual {_USUAL}: a "
+        "threshold that was found with others says nothing of it"
+    ]

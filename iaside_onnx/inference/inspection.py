@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
@@ -16,11 +16,12 @@ from ..onnx_file.artifact import Artifact
 from ..onnx_file.bounds import shortened
 from ..onnx_file.declared import Declared
 from ..onnx_file.tensors import SCORE_TYPES, Tensor
-from ..spelling import on_command_line, option, path_word
+from ..spelling import on_command_line, option, path_word, recorded_path
 from ..spelling import words as typed
-from ..tasks import CLASSES
+from ..tasks import CLASSES, kind_of
 from .choosing import active_providers, runtime_clash
 from .class_scores import plain_kind, settled_kind
+from .detection import DetectionHead
 from .ends import image_input, of_images, settled_layout
 from .fixed_inputs import examples, fixed_inputs
 from .map_meaning import Told
@@ -33,6 +34,9 @@ from .trials import ALLOW, Asked, Ready, Trial, Warnings
 # Outputs of a file that are looked at one by one.
 _MOST_OUTPUTS = 8
 _NOTHING = Told()
+_LISTS = ("output", "set", "ort_extension")
+# What stands for the labels that an audit of a task asks for.
+_LABELS = {"several-labels": "FILE.csv", "dense": "MASKS"}
 
 
 class Choice(TypedDict):
@@ -91,6 +95,7 @@ def inspect(
     task: str | None = None,
     head: str | None = None,
     told: Told = _NOTHING,
+    naming: Mapping[str, Any] | None = None,
     settled: bool = False,
 ) -> Inspection:
     """Describe an artifact as plain JSON values.
@@ -106,6 +111,8 @@ def inspect(
         Settle what the file leaves open, as for `analyze`.
     told : Told
         What labels and names that are given say of its classes.
+    naming : mapping, optional
+        The options that give these.
     settled : bool
         Refuse a file that leaves open which of several tasks it is for.
 
@@ -124,8 +131,9 @@ def inspect(
         warnings.append(clash)
     options = {
         "input": input, "output": output, "layout": layout, "size": size, "task": task,
-        "head": head, "set": set,
+        "head": head, "set": set, "ort_extension": ort_extension, **(naming or {}),
     }  # fmt: skip
+    command = _Command.of(path, declared)
     wanted = layout or warnings.read(declared.layout)
     image = warnings.read(
         lambda: image_input(artifact, input),
@@ -158,14 +166,14 @@ def inspect(
         ready = Ready(artifact, runtime, declared, image, layout, beside, given)
         trial = ready.trial(asked, warnings)
         trial.confirm(settled=settled)
-        choices = _choices(path, ready, asked, trial, options)
+        choices = _choices(command, ready, asked, trial, options)
         meaning = trial.meaning
         if meaning is not None and meaning.task != CLASSES:
             # Of the last layer of an embedding, which class scores have too, the kind says nothing.
             classes, kind = None, "unknown" if meaning.task == "embedding" else kind
     elif image and scores and layout:
         words = [*set, *examples(artifact, image, set)]
-        choices = _to_be_set(path, artifact, asked, options, words)
+        choices = _to_be_set(command, artifact, asked, options, words)
     if trial is not None and trial.opened is not None and trial.scores is not None:
         batch = trial.opened.batch or batch
         before, of_classes = trial.opened.head, meaning is None or meaning.task == CLASSES
@@ -184,7 +192,7 @@ def inspect(
             warnings.append(f"the graph's tail {looks}; random images give {values_are}")
     elif batch is not None:
         warnings.append(f"the batch is fixed at {batch}; analyze tries to free it in a copy")
-    detector = trial.opened.model.head if trial is not None and trial.opened else None
+    detector = None if trial is None else _head_of(trial)
     artifact.confirm()
     if classes == 1:
         warnings.append("one score per image: read as class 1 against class 0")
@@ -197,7 +205,7 @@ def inspect(
     kinds = {scores.name: kind} if scores else {}
     sized = image is not None and image.shape and layout not in (None, "flat")
     return Inspection(
-        path=path.name if path.is_absolute() else path.as_posix(),
+        path=recorded_path(path),
         sha256=artifact.sha256,
         bytes=path.stat().st_size + sum(file.stat().st_size for file in artifact.external),
         inputs=[
@@ -217,7 +225,9 @@ def inspect(
         classes=classes,
         task=trial.task if trial else None,
         meaning=on_command_line(meaning.words) if meaning else None,
-        command=_command(path, options) if trial and trial.task and not choices else None,
+        command=command.words(options, trial.task, detector)
+        if trial and trial.task and not choices
+        else None,
         choices=choices,
         head=detector.form if detector else None,
         class_names=declared.classes(classes, offset) if classes else None,
@@ -245,15 +255,43 @@ def inspect(
     )
 
 
-def _command(path: Path, given: Mapping[str, Any]) -> list[str]:
-    """The words of the command that audits a file so."""
-    lists = {name: several(name, given.get(name)) for name in ("output", "set")}
-    words = [word for name, value in {**given, **lists}.items() for word in typed(name, value)]
-    return ["iaside", "audit", path_word(path), "IMAGES", *words]
+@dataclass(frozen=True)
+class _Command:
+    """The command that audits a file: what was given, and placeholders for what an audit asks for.
+
+    `stated` says whether the file or one beside it tells its preprocessing.
+    """
+
+    path: Path
+    stated: bool
+
+    @classmethod
+    def of(cls, path: Path, declared: Declared) -> _Command:
+        """Of a file that says this of itself."""
+        try:
+            recipes = declared.preprocess(), declared.preprocess_beside()
+        except IasideError:  # an audit refuses it, too
+            return cls(path, stated=False)
+        return cls(path, stated=any(recipe is not None for recipe in recipes))
+
+    def words(self, given: Mapping[str, Any], task: str | None, head: Any) -> list[str]:
+        """Its words, for the output of a task."""
+        lists = {
+            name: several(name, given.get(name)) for name in ("output", "set", "ort_extension")
+        }
+        asked = {**given, **lists}
+        if task not in (None, CLASSES):
+            kind = kind_of(task, head)
+            if kind.labelled and asked.get("labels") is None:
+                asked["labels"] = _LABELS[task]
+            if not self.stated:
+                asked["preprocess"] = "NAME"
+        words = [word for name, value in asked.items() for word in typed(name, value)]
+        return ["iaside", "audit", path_word(self.path), "IMAGES", *words]
 
 
 def _choices(
-    path: Path, ready: Ready, asked: Asked, trial: Trial, given: Mapping[str, Any]
+    command: _Command, ready: Ready, asked: Asked, trial: Trial, given: Mapping[str, Any]
 ) -> list[Choice]:
     """The ways to audit a file that leaves open what it is; what cannot be read is none."""
     found = []
@@ -261,7 +299,8 @@ def _choices(
         both = {**given, **answer}
         if "output_kind" in answer:  # what values are is looked at in an audit
             task = trial.task or "dense"
-            found.append(Choice(task=task, meaning=None, command=_command(path, both)))
+            words = command.words(both, task, answer.get("head", asked.head))
+            found.append(Choice(task=task, meaning=None, command=words))
             continue
         names = (answer["output"],) if "output" in answer else asked.names
         closer = replace(
@@ -273,15 +312,21 @@ def _choices(
         except IasideError:
             continue
         if tried.left_open is not None:
-            found += _choices(path, ready, closer, tried, both)
+            found += _choices(command, ready, closer, tried, both)
         elif tried.task is not None and tried.meaning is not None:
             meaning = on_command_line(tried.meaning.words)
-            found.append(Choice(task=tried.task, meaning=meaning, command=_command(path, both)))
+            words = command.words(both, tried.task, _head_of(tried))
+            found.append(Choice(task=tried.task, meaning=meaning, command=words))
     return found
 
 
+def _head_of(trial: Trial) -> DetectionHead | None:
+    """The form of a detector's outputs, where they are of one."""
+    return None if trial.opened is None else trial.opened.model.head
+
+
 def _to_be_set(
-    path: Path, artifact: Artifact, asked: Asked, given: Mapping[str, Any], values: list[str]
+    command: _Command, artifact: Artifact, asked: Asked, given: Mapping[str, Any], values: list[str]
 ) -> list[Choice]:
     """The ways to audit a file whose other inputs still need these values."""
     numbers = [each for each in artifact.outputs if each.elem_type in SCORE_TYPES]
@@ -290,7 +335,11 @@ def _to_be_set(
     with_values = {**given, "set": values}
     ways = [{"output": name} for name in names[:_MOST_OUTPUTS]] if several_open else [{}]
     return [
-        Choice(task=asked.task, meaning=None, command=_command(path, {**with_values, **way}))
+        Choice(
+            task=asked.task,
+            meaning=None,
+            command=command.words({**with_values, **way}, asked.task, asked.head),
+        )
         for way in ways
     ]
 
@@ -320,7 +369,7 @@ def _declared_class_count(output: Tensor | None) -> int | None:
 def _size_from(
     image: Tensor | None, layout: str | None, asked: Any, given: tuple[int, int] | None
 ) -> str | None:
-    """Whence a free size: the option, "imgsz" or "usual"; None where the file fixes it."""
+    """Where a free size is from: the option, "imgsz" or "usual"; None where the file fixes it."""
     if image is None or not image.size_is_free(layout):
         return None
     return on_command_line(option("size")) if asked else "imgsz" if given else "usual"

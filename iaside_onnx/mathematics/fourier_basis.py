@@ -23,6 +23,8 @@ from .bands import band_index
 # Norms of the paper's perturbations and the sides of the images that they are for.
 PUBLISHED_STRENGTHS = {32: 4.0, 224: 15.7}
 LEAST_GRID = 3
+# Finer grids are not searched for one that reaches all bands.
+_MOST_TRIED = 513
 
 
 def check_lines(lines: int) -> None:
@@ -116,6 +118,24 @@ class FrequencyGrid:
         index = band_index(*size, bands, norm, separate_dc=separate_dc, edges=edges)
         row, column = self.vectors.T
         return np.asarray(index[row % self.height, column % self.width])
+
+    def missed(self, index: NDArray[Any]) -> list[int]:
+        """Bands that no frequency of the grid lies in; `index` is that of `band_index`."""
+        reached = index[np.ix_(self.rows % self.height, self.columns % self.width)]
+        return [int(band) for band in np.setdiff1d(index, reached)]
+
+    def least_finer(self, index: NDArray[Any]) -> int | None:
+        """Least lines of a finer grid that reaches each band; None for all frequencies."""
+        assert self.lines is not None
+        most = min(finest(self.height, self.width), _MOST_TRIED)
+        return next(
+            (
+                lines
+                for lines in range(self.lines + 2, most + 1, 2)
+                if not FrequencyGrid(self.height, self.width, lines).missed(index)
+            ),
+            None,
+        )
 
 
 def finest(height: int, width: int) -> int:

@@ -14,6 +14,7 @@ from ..checks import check_kind, check_number, check_truth, check_whole, plain
 from ..corruptions.corrupt import generator
 from ..defaults import BANDS, NORM, SPACING
 from ..errors import UsageError
+from ..mathematics.bands import band_names
 from ..mathematics.fourier_basis import (
     FrequencyGrid,
     basis_vectors,
@@ -21,10 +22,12 @@ from ..mathematics.fourier_basis import (
     default_strength,
     finest,
 )
+from ..results.audit_words import band_words
 from ..results.banded import partition_of, spacing_of
 from ..results.heatmap import HeatmapReport
 from ..results.report import Report
 from ..results.spread import check_confidence
+from ..spelling import option
 from ..tasks import CLASSES
 from .banding import Banding
 from .batch_size import BatchSize
@@ -70,7 +73,9 @@ def measure_heatmap(
     model, images, target
         As for `analyze`.
     grid : int, "full" or None
-        Frequencies an axis, odd, or all of them; None: 2 M + 1, so that each band has its middle.
+        Frequencies an axis, odd, or all of them; None: 2 M + 1, so that each of M bands of equal
+        width has its middle. Bands of another spacing may hold none of them; the listener is told,
+        with a grid that reaches each.
     strength : float, optional
         l2 norm of the perturbation of each channel, for pixels in [0, 1]; None: the paper's, for
         the size of the images (`default_strength`).
@@ -146,11 +151,30 @@ class Heatmap(Measurement[HeatmapReport]):
         """Where the bands follow from all images, unless an analysis has found them."""
         return self.banding.of_sample and self.banding.edges is None
 
-    def settled(self, subject: Subject, clean: CleanPass) -> Heatmap:  # noqa: ARG002
+    def settled(self, subject: Subject, clean: CleanPass) -> Heatmap:
         """See `Measurement`."""
-        if self.banding.edges is not None:
-            return self
-        return replace(self, banding=self.banding.settled(clean.statistics))
+        found = self
+        if self.banding.edges is None:
+            found = replace(self, banding=self.banding.settled(clean.statistics))
+        found._say_missed(subject)
+        return found
+
+    def _say_missed(self, subject: Subject) -> None:
+        """Before the work, which bands will have no number, and what would give them one."""
+        grid = self.grid
+        index = self.banding.index(grid.height, grid.width)
+        missed = grid.missed(index)
+        if not missed:
+            return
+        names = band_names(self.banding.bands, separate_dc=self.banding.separate_dc)
+        lines = grid.least_finer(index)
+        finer = FrequencyGrid(grid.height, grid.width, lines)
+        asked = option("grid", "full" if lines is None else lines)
+        subject.listener.note(
+            f"the grid of {grid.lines} x {grid.lines} waves has none in "
+            f"{band_words(missed, names)}, which will have no number; {asked} has one in each, "
+            f"with {len(finer.vectors):,} vectors in place of {len(grid.vectors):,}"
+        )
 
     def viewed(self, subject: Subject, view: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """See `Measurement`."""

@@ -20,7 +20,6 @@ from ..checks import (
     plain,
     several,
 )
-from ..defaults import PUBLISHED
 from ..errors import InvalidOption, UsageError
 from ..images.sample import Reading
 from ..inference.providers import AUTO
@@ -30,6 +29,7 @@ from ..results.part import Part
 from ..settings import MOST_COUNT, Settings
 from ..spelling import option
 from .in_memory import as_files
+from .published import as_published, naming_published
 from .stopping import Limits
 from .thresholds import as_number
 
@@ -64,7 +64,7 @@ class RunOptions(TypedDict, total=False):
     labels : path or "model", optional
         Says which file is of which class: a CSV file with the columns ``file`` and ``label``, or
         another of the layouts that ``docs/images.md`` lists. "model" takes the model's own answers
-        to the untouched images, of which accuracy is not known (``"./model"`` is a file).
+        to the clean images, of which accuracy is not known (``"./model"`` is a file).
     columns : str, optional
         "FILE,LABEL": the columns of `labels`, where they have no usual names.
     class_names : path or "none", optional
@@ -310,27 +310,6 @@ class Request:
         )
 
 
-def _as_published(given: dict[str, Any], taken: set[str]) -> dict[str, Any]:
-    """What is given, with what was published of what a function takes, if that is asked for."""
-    asked = plain(given["as_published"])
-    check_truth("as_published", asked)
-    given = {name: value for name, value in given.items() if name != "as_published"}
-    if not asked:
-        return given
-    # What damage is counted in was never published.
-    names = [name for name in PUBLISHED if name in taken and (name != "value" or "beta" in taken)]
-    for name in names:
-        if name in given and plain(given[name]) not in (None, PUBLISHED[name]):
-            asked_for, whole = option(name, given[name]), option("as_published", True)
-            if PUBLISHED[name] is False:
-                raise UsageError(f"{whole} goes without {asked_for}; leave out one of them")
-            raise UsageError(
-                f"{whole} means {option(name, PUBLISHED[name])}; leave out {asked_for}, or the "
-                "former"
-            )
-    return {**given, **{name: PUBLISHED[name] for name in names}}
-
-
 def with_options(
     kind: type[Any],
     *,
@@ -372,7 +351,9 @@ def with_options(
         @wraps(function)
         def call(*positional: Any, **given: Any) -> Any:
             if "as_published" in taken and "as_published" in given:
-                given = _as_published(given, taken)
+                given, settled = as_published(given, taken)
+                with naming_published(settled, described.__signature__):
+                    return call(*positional, **given)
             try:
                 bound = signature.bind(*positional, **given)
             except TypeError:  # Python says what is missing, or too much

@@ -26,7 +26,7 @@ from ..interrupts import keeping
 from ..plurals import counted, lasting, plural
 from ..results.part import PartOfSample, part_of
 from ..setting_roles import identity_apart, without_sample
-from ..spelling import option
+from ..spelling import on_command_line, option
 from ..storage.output_file import (
     check_folder,
     check_free_for_result,
@@ -45,6 +45,7 @@ from ..storage.partial import (
 from .clean_pass import CleanPass, clean_pass, decoded_positions, mixes_images
 from .contract import Filled, Measurement, R
 from .job import Job, sized
+from .places import ways_to
 from .request import Request
 from .stopping import play_rounds
 from .subject import Subject, as_json, draw_key, open_subject
@@ -71,7 +72,7 @@ def measure(
     view : dict
         How the result is viewed, as its `view` takes it.
     labelled : bool
-        The measurement needs the true classes, and a pass of the untouched images.
+        The measurement needs the true classes, and a pass of the clean images.
     known : Result, optional
         The same of fewer of these images: its rows are taken over. Refused where it is of something
         else.
@@ -165,7 +166,7 @@ def _measured(
         learned = subject.learned is not None and subject.learned.learns
         if known is not None and learned:
             subject.listener.note(
-                "all images are measured anew: when an answer is right depends on the whole sample"
+                "all images are measured again: when an answer is right depends on the whole sample"
             )
         elif known is not None:
             _take_over(known, measurement, subject, settings, partial)
@@ -173,7 +174,11 @@ def _measured(
         used, run = _fill(measurement, subject, view, partial, batch, workers)
         # No longer on the partial file, which will go.
         table = np.array(partial.table[used])
-        sample = subject.sample.part(np.array(subject.positions, np.intp)[used])
+        chosen = np.array(subject.positions, np.intp)[used]
+        sample = subject.sample.part(chosen)
+        if clean is not None and clean.learned is not None:
+            said = clean.learned.said(lambda: clean.targets[chosen])
+            run |= {"of_clean_images": on_command_line(said)} if said else {}
         return measurement.result(Filled(subject, table, used, sample, clean, settings, view, run))
 
     return _kept(measurement, subject, settings, finish).view(**view)
@@ -327,8 +332,15 @@ def _fill(
         **limits.outcome(reason, len(positions), digest, listener),
         **run,
         **subject.environment(),
+        **_ways(subject.request),
         **of_shard,
     }
+
+
+def _ways(request: Request) -> dict[str, Any]:
+    """Where what was given by an absolute path lies, if it lies elsewhere; see `ways_to`."""
+    ways = ways_to(request.model, request.reading)
+    return {"paths": ways} if ways else {}
 
 
 def _done(measurement: Measurement[R], positions: list[int], partial: Partial) -> str:

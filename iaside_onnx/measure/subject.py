@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, IasideError, InvalidOption, ProviderError, UsageError, said
-from ..images.class_names import NO_NAMES
 from ..images.folders import PhotoFiles
-from ..images.sample import OWN_ANSWERS, Reading, Sample, draw_sample, leave_out_bad
+from ..images.sample import OWN_ANSWERS, Sample, draw_sample, leave_out_bad
 from ..inference.choosing import choose_runtime, runtime_clash, runtime_details
 from ..inference.classifier import Classifier, open_classifier
 from ..inference.map_meaning import Told
@@ -32,6 +31,7 @@ from ..spelling import option
 from ..tasks import CLASSES, TASKS, TaskKind
 from .labelling import class_targets, settle_labels
 from .own_outputs import OwnOutputs
+from .places import place, recorded
 from .request import Request
 from .truths import settled_truths, with_thresholds, without_truths
 
@@ -50,7 +50,7 @@ class Subject:
     positions : list of int
         Images that are measured, ascending; row n of a table is that of image positions[n].
     targets : ndarray, shape (n, ...)
-        What the task holds each image of the whole sample against: classes in the model's output,
+        What the task compares each image of the whole sample with: classes in the model's output,
         all 0 where no labels are needed. Where the model's own answers are taken, those of the
         positions, as the clean pass found them.
     model : Classifier or None
@@ -179,7 +179,7 @@ class Subject:
             return {}
         artifact = self.model.artifact
         return {
-            "path": shown(artifact.path),
+            "path": recorded(artifact.path),
             "sha256": artifact.sha256,
             "producer": artifact.producer,
             "parameters": artifact.parameters,
@@ -250,7 +250,7 @@ def open_subject(request: Request, *, labelled: bool = True) -> Subject:
 
 
 def without_labels(request: Request) -> Request:
-    """A request that holds images against the model's own answers; refused where labels are given.
+    """A request that compares images with the model's own answers; refused where labels are given.
 
     Raises
     ------
@@ -262,7 +262,7 @@ def without_labels(request: Request) -> Request:
             given = str(value) if isinstance(value, Path) else value
             raise UsageError(
                 f"{option(name, given)} goes with classes, and this model is audited without "
-                "labels: each image is held against the model's own answer to it; leave it out"
+                "labels: each image is compared with the model's own answer to it; leave it out"
             )
     return replace(request, reading=replace(reading, own_answers=True))
 
@@ -331,7 +331,7 @@ def open_sample(request: Request, *, labelled: bool = True) -> tuple[Sample, dic
     skipped: list[dict[str, str]] = []
     if request.skip_bad:
         sample, skipped = leave_out_bad(sample, request.listener)
-    return sample, {**_place(request.reading), "skip_bad": request.skip_bad, "skipped": skipped}
+    return sample, {**place(request.reading), "skip_bad": request.skip_bad, "skipped": skipped}
 
 
 def open_model(
@@ -391,28 +391,3 @@ def as_json(values: dict[str, Any]) -> dict[str, Any]:
     """The values as JSON gives them back, so that they compare equal to what a file holds."""
     plain: dict[str, Any] = json.loads(json.dumps(values))
     return plain
-
-
-def shown(path: Path) -> str:
-    """A path as a result may carry it: relative as given, else the name alone."""
-    return path.name if path.is_absolute() else path.as_posix()
-
-
-def _place(reading: Reading) -> dict[str, Any]:
-    """Where images and labels came from, as a result's ``data`` has it."""
-    names = reading.class_names
-    if names not in (None, NO_NAMES):
-        names = shown(Path(names))
-    further = {
-        "columns": reading.columns, "class_names": names, "label_order": reading.label_order,
-    }  # fmt: skip
-    table = None if reading.labels is None else shown(reading.labels)
-    if table == OWN_ANSWERS:  # a file of that name
-        table = f"./{table}"
-    return {
-        "source": shown(reading.images),
-        "labels": OWN_ANSWERS if reading.own_answers else table,
-        "image_column": reading.image_column,
-        "label_column": reading.label_column,
-        **{key: value for key, value in further.items() if value is not None},
-    }

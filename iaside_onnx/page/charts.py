@@ -81,7 +81,7 @@ class Chart:
     The value 0 lies at `zero`, and a value of 1 is `unit` SVG units long (upwards). `paths` are the
     lines: series and points. `reference` is a dotted line across, with its text; `uprights` are
     lines upwards, of the kinds that their texts name. Series that are no models are of a `group`,
-    so that what hides a model leaves them alone.
+    so that what hides a model leaves them alone; `place` counts charts of one name.
     """
 
     words: Words
@@ -94,6 +94,7 @@ class Chart:
     reference: Tick | None = None
     uprights: list[Tick] = field(default_factory=list)
     group: str = ""
+    place: int = 0
     width: int = WIDTH
     height: int = _HEIGHT
     left: int = _LEFT

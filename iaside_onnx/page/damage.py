@@ -25,6 +25,7 @@ from ..views.damage_rows import (
 from ..views.text import model_name, percent, told_apart
 from .charts import Words, stacked_rows
 from .damage_details import details
+from .groups import Group, bands_with_waves, other_bands
 
 _SHADES = 9
 _NAME_LETTERS = 24
@@ -36,8 +37,8 @@ _COLOURS = np.array(
 )
 
 
-def damage(reports: Sequence[DamageReport]) -> dict[str, Any]:
-    """What the template ``damage.html`` needs.
+def damage(reports: Sequence[DamageReport], groups: Sequence[Group]) -> dict[str, Any]:
+    """What the template ``damage.html`` needs, beside the reports of these groups.
 
     Raises
     ------
@@ -71,7 +72,8 @@ def damage(reports: Sequence[DamageReport]) -> dict[str, Any]:
     ]
     return {
         "about": ", ".join(shared),
-        "notes": notes_beside(ordered),
+        "band_kind": bands_with_waves(first.settings),
+        "notes": [*notes_beside(ordered), *other_bands(first.settings, groups)],
         "unit": first.unit,
         "shares": "%" if first.in_points else unit_heading(first),
         "points": unit_heading(first),

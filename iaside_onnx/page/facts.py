@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ..results.audit import Audit
@@ -11,6 +12,7 @@ from ..results.damage import DamageReport
 from ..results.report import Report
 from ..results.robustness import RobustnessReport
 from ..results.snr import SnrReport
+from .groups import Group, groups_of
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,11 @@ class Facts:
     snr: SnrReport | None
     audit: Audit | None = None
     damages: Sequence[DamageReport] = ()
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """The reports, by what one chart may hold."""
+        return groups_of(self.reports, self.labels)
 
     @property
     def exact(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from ..views.text import model_name
 from .answer import answer, unbroken
 from .facts import Facts
 from .measured import judged, points, right_answers_of
-from .repeat import measuring
+from .repeat import measuring, model_and_images
 
 # Files of the commands that the page proposes.
 _REPORT, _MEASURED, _PAGE = "report.h5", "robustness.h5", "page.html"
@@ -61,7 +60,7 @@ def _damages_of(facts: Facts, report: Report) -> list[DamageReport]:
 
 
 def _commands(audit: Audit) -> dict[str, list[str]]:
-    """How to hold another model against this one, and this one to a bound."""
+    """How to compare another model with this one, and hold this one to a bound."""
     found = {"compare": ["iaside", "compare", _REPORT, "NEW.h5"]}
     if audit.verdicts.reason is None:
         found["gate"] = ["iaside", "gate", _MEASURED, *audit.gate.words]
@@ -100,8 +99,8 @@ def _evidence(report: Report) -> str:
 
 def _command(name: str, report: Report) -> list[str]:
     """A command of the model and the images of a report, on which neither is right yet."""
-    model, images = (path_word(str(p)) for p in (report.model["path"], report.data["source"]))
-    return ["iaside", name, *map(shlex.quote, [model, "--data", images])]
+    model, images = map(path_word, model_and_images(report))
+    return ["iaside", name, model, "--data", images]
 
 
 def _worst(facts: Facts, report: Report) -> list[DamageReport]:
@@ -121,7 +120,7 @@ def _single(report: DamageReport) -> str:
         points(*(float(end) / 100 for end in (each.value, each.low, each.high)))
         for each in (report.clean, report.perturbed)
     )
-    return f"{text}: {perturbed} {kept}, untouched {clean}, n = {len(report.labels)}"
+    return f"{text}: {perturbed} {kept}, clean {clean}, n = {len(report.labels)}"
 
 
 def _target(facts: Facts, number: int) -> str:

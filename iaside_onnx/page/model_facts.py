@@ -10,6 +10,7 @@ import numpy as np
 
 from ..mathematics.proportion import wilson
 from ..mathematics.shapley import coalition_curves
+from ..results.banded import bands_said
 from ..results.class_rows import by_score, shown_estimate
 from ..results.finding import reservations
 from ..results.report import ONLY_EXACT, Report
@@ -34,6 +35,7 @@ def model_facts(report: Report, measured: RobustnessReport | None) -> dict[str, 
         "published": interval(*report.intervals.srs),
         "level": percent(report.confidence),
         "bands": band_table(report)[1],
+        "band_kind": bands_said(report.settings),
         "curves": list(zip(*curves, strict=True)),
         "interactions": matrix(report.interactions) if report.exact else [],
         "skipped": [_skipped(item) for item in report.data.get("skipped") or []],

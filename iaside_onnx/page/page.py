@@ -33,6 +33,7 @@ from ..results.robustness import RobustnessReport
 from ..results.snr import SnrReport
 from ..views.text import model_name, percent, shortened, value_name
 from . import perturbations
+from .charts import Chart
 from .damage import damage
 from .example_pictures import WINDOW, Example, examples
 from .facts import Facts
@@ -288,6 +289,9 @@ def _overview(facts: Facts) -> dict[str, Any]:
         "band_names": first.band_names,
         "band_kind": kind_said(first.settings),
         "waves": [] if spacing_of(first.settings) == LINEAR else wave_spans(first.settings),
+        "groups": facts.groups,
+        # What the bands of a report are, where those of others are of another kind.
+        "kinds": _kinds(facts),
         # Settings that keep the reports from being compared, with their values.
         "disagreements": [
             f"{key.replace('_', ' ')}: {', '.join(sorted(map(str, values)))}"
@@ -295,25 +299,49 @@ def _overview(facts: Facts) -> dict[str, Any]:
         ],
         "apart_images": together.images,
         "beside_notes": together.notes,
-        "score_chart": score_chart(reports, facts.labels),
+        "score_charts": _each_group(facts, score_chart),
     }
 
 
+def _kinds(facts: Facts) -> dict[int, str]:
+    """By the number of a report what its bands are, where the page has several kinds."""
+    groups = facts.groups if len(facts.groups) > 1 else []
+    return {number: group.heading for group in groups for number in group.numbers}
+
+
+def _each_group(facts: Facts, chart: Callable[..., Chart], *further: Any) -> list[Chart]:
+    """A chart of the reports of each group; never one of bands of several kinds."""
+    return [
+        group.placed(chart(group.reports, group.labels, *further), place)
+        for place, group in enumerate(facts.groups)
+    ]
+
+
 def _bands(facts: Facts) -> dict[str, Any]:
-    of = facts.reports, facts.labels
-    return {"sid_chart": sid_chart(*of), "shapley_chart": shapley_chart(*of)}
+    charts = _each_group(facts, sid_chart), _each_group(facts, shapley_chart)
+    return {"band_charts": list(zip(facts.groups, *charts, strict=True))}
 
 
 def _curves(facts: Facts) -> dict[str, Any] | None:
-    return {"curve_charts": curve_charts(facts.reports, facts.labels)} if facts.exact else None
+    if not facts.exact:
+        return None
+    pairs = [
+        [group.placed(chart, place) for chart in curve_charts(group.reports, group.labels)]
+        for place, group in enumerate(facts.groups)
+    ]
+    return {"curve_charts": list(zip(facts.groups, pairs, strict=True))}
 
 
 def _cost(facts: Facts) -> dict[str, Any] | None:
     if not facts.robustness:
         return None
     return {
-        "cost": perturbations.cost(facts.reports, facts.labels, facts.robustness, facts.baseline)
+        "cost": perturbations.cost(facts.groups, facts.labels, facts.robustness, facts.baseline)
     }
+
+
+def _noise(facts: Facts) -> dict[str, Any] | None:
+    return None if facts.snr is None else {"noise": perturbations.noise(facts.snr, facts.groups)}
 
 
 def _class_by_class(facts: Facts) -> dict[str, Any] | None:
@@ -327,7 +355,7 @@ def _class_by_class(facts: Facts) -> dict[str, Any] | None:
         for label in np.unique(report.labels).tolist():
             known.setdefault(label, report.class_name(label))
     return {
-        "profile_chart": profile_chart(facts.reports, facts.labels, largest),
+        "profile_charts": _each_group(facts, profile_chart, largest),
         # Number and name of every class on the page, in order of names.
         "class_choices": sorted(known.items(), key=lambda item: (item[1].casefold(), item[0])),
         "few_images": FEW_IMAGES,
@@ -375,13 +403,13 @@ SECTIONS = [
     Section(
         "damage",
         "Where the damage comes in",
-        lambda facts: {"damage": damage(facts.damages)} if facts.damages else None,
+        lambda facts: {"damage": damage(facts.damages, facts.groups)} if facts.damages else None,
         analysed=False,
     ),
     Section(
         "noise",
         "What perturbations do to the bands",
-        lambda facts: None if facts.snr is None else {"noise": perturbations.noise(facts.snr)},
+        _noise,
     ),
     Section("classes", "Class by class", _class_by_class, derived=True),
     Section("example", "What the model sees", _examples),

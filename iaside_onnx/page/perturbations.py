@@ -20,6 +20,7 @@ from ..results.spread import Spread
 from ..views.snr_plot import by_kind
 from ..views.text import NOT_KNOWN, interval, number, percent, words
 from .charts import Chart, Values, Words, dot_rows, line_chart, scatter
+from .groups import Group, bands_with_waves, other_bands
 from .measured import guess_words, right_rows
 
 _MOST_MPE = 2.0
@@ -59,7 +60,7 @@ def matched(
 
 
 def cost(
-    reports: Sequence[Report],
+    groups: Sequence[Group],
     labels: Sequence[str],
     measured: dict[int, RobustnessReport],
     baseline: RobustnessReport | None,
@@ -78,11 +79,16 @@ def cost(
     attacks = shared_attacks(entries)
     notes = [note for entry in entries for note in grounds_apart(first, entry)[1]]
     notes += [note for each in against.values() for note in each.notes]
+    scores = {
+        number: _score(report) + (f", {group.heading}" if len(groups) > 1 else "")
+        for group in groups
+        for number, report in zip(group.numbers, group.reports, strict=True)
+    }
     rows = [
         {
             "number": place,
             "label": labels[place],
-            "score": _score(reports[place]),
+            "score": scores[place],
             "cells": _cells(entry, against.get(place), len(attacks)),
             "corruptions": _corruptions(entry),
         }
@@ -111,7 +117,11 @@ def cost(
         "guess": guess_words(first),
         "errors": right_rows(labels, measured),
         "changes": _changes(labels, measured) if _drawn(first) else None,
-        "scatters": _scatters(reports, labels, measured, against),
+        "scatters": [
+            group.placed(chart, place)
+            for place, group in enumerate(groups)
+            for chart in _scatters(group, measured, against)
+        ],
         "notes": list(dict.fromkeys(notes)),
     }
 
@@ -200,12 +210,11 @@ def _changes(labels: Sequence[str], measured: dict[int, RobustnessReport]) -> Ch
 
 
 def _scatters(
-    reports: Sequence[Report],
-    labels: Sequence[str],
-    measured: dict[int, RobustnessReport],
-    against: dict[int, Relative],
+    group: Group, measured: dict[int, RobustnessReport], against: dict[int, Relative]
 ) -> list[Chart]:
     """The score against what was measured, a dot a model; none for too few models."""
+    measured = {at: measured[n] for at, n in enumerate(group.numbers) if n in measured}
+    against = {at: against[n] for at, n in enumerate(group.numbers) if n in against}
     if len(measured) < _SCATTERED:
         return []
     entries = list(measured.values())
@@ -222,9 +231,9 @@ def _scatters(
     for position, (outcome, values) in enumerate(outcomes.items()):
         points = []
         for place, value in values.items():
-            score = reports[place].srs_signed
+            score = group.reports[place].srs_signed
             said = f"signed score {number(score, signed=True)}, {outcome} {number(value)}"
-            points.append((place, score, value, f"{labels[place]}: {said}"))
+            points.append((place, score, value, f"{group.labels[place]}: {said}"))
         about = Words(
             f"scatter-{position}",
             f"Signed score against {outcome}",
@@ -244,7 +253,7 @@ def _without_curve(ratio: NDArray[np.float64]) -> str:
     return "" if (np.isfinite(ratio) & (ratio > 0)).any() else " (no curve)"
 
 
-def noise(report: SnrReport) -> dict[str, Any]:
+def noise(report: SnrReport, groups: Sequence[Group]) -> dict[str, Any]:
     """What the signal-to-noise part shows: a chart for each kind of perturbation."""
     ratios = [curves[report.middle].snr.value for curves in report.curves]
     with np.errstate(divide="ignore"):
@@ -277,6 +286,8 @@ def noise(report: SnrReport) -> dict[str, Any]:
         "images": len(report.image_ids),
         "severity": report.severities[report.middle],
         "bands": report.band_names,
+        "band_kind": bands_with_waves(report.settings),
+        "notes": other_bands(report.settings, groups),
         "charts": charts,
         "rows": [
             (name, [f"{value:.3g}" if np.isfinite(value) else "no noise" for value in ratio])

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from .. import __version__
 from ..results.finding import NOT_A_FINDING
+from ..spelling import command_text
 from ..views.text import number
 
 _FIXED_SPACE = "\N{NO-BREAK SPACE}"
@@ -57,6 +58,7 @@ def _environment(own: Mapping[str, str]) -> Environment:
     environment.filters.update(
         number=number,
         signed=lambda value: number(value, signed=True),
+        quoted=lambda word: command_text([word]),
         chance=lambda share: "< 0.001" if 0 < share < 0.001 else number(share),
     )
     return environment

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -39,7 +38,7 @@ _DATA = ("labels", "columns", "class_names", "label_order", "image_column", "lab
 class Repetition:
     """How to make a report again.
 
-    `words` are those of the command, each quoted for a POSIX shell; `recipe` the lines of
+    `words` are those of the command, which a shell needs quoted; `recipe` the lines of
     ``recipe.toml``, where the preprocessing is no preset.
     """
 
@@ -90,10 +89,16 @@ def measuring(report: Report, target: str = "robustness.h5") -> Repetition:
 
 def _command(name: str, report: Report, asked: Mapping[str, Any]) -> list[str]:
     """The words of a command of the model and the images of a report."""
-    typed = ["iaside", name, path_word(str(report.model["path"]))]
-    typed.append(path_word(str(report.data["source"])))
-    typed += [word for option, value in asked.items() for word in option_words(option, value)]
-    return [shlex.quote(word) for word in typed]
+    typed = ["iaside", name, *map(path_word, model_and_images(report))]
+    return typed + [word for option, value in asked.items() for word in option_words(option, value)]
+
+
+def model_and_images(report: Report) -> tuple[str, str]:
+    """Where they lay, from the folder of the run."""
+    ways = _mapping(report.run.get("paths"))
+    recorded = {"model": report.model["path"], "images": report.data["source"]}
+    model, images = (str(ways.get(use, path)) for use, path in recorded.items())
+    return model, images
 
 
 def _reading(report: Report) -> tuple[dict[str, Any], list[str]]:
@@ -109,7 +114,7 @@ def _reading(report: Report) -> tuple[dict[str, Any], list[str]]:
         for name, value in _mapping(settings.get("set")).items()
     }
     found = {
-        **_settled(data, _DATA),
+        **_settled({**data, **_mapping(report.run.get("paths"))}, _DATA),
         "skip_bad": bool(data.get("skip_bad")) or None,
         **_settled(settings, _READ),
         "output": settings.get("output"),

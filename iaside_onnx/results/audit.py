@@ -185,7 +185,9 @@ class Audit(Shown):
         stopped = stopped_words(self.about.get("stopped_by"), self.verdicts, self.available)
         found = self.about.get("input")
         given = [] if found is None else [f"Preprocessing: {found}."]
-        return " ".join([how_sure(self.verdicts, self.available), *stopped, *given])
+        note = self.robustness.clean_note
+        held = [] if note is None else [f"{note[:1].upper()}{note[1:]}."]
+        return " ".join([how_sure(self.verdicts, self.available), *stopped, *held, *given])
 
     @property
     def not_measured(self) -> list[str]:
@@ -361,7 +363,7 @@ def _of_kind(path: Path, result: Any, kind: type[Any]) -> Any:
 
 
 def _accuracy(found: Verdicts) -> dict[str, Any]:
-    """On untouched images; null where labels are the model's own answers."""
+    """On clean images; null where labels are the model's own answers."""
     if found.accuracy is None:
         return {"right": None, "low": None, "high": None, "n": found.clean.n}
     return found.accuracy.json()
@@ -370,7 +372,7 @@ def _accuracy(found: Verdicts) -> dict[str, Any]:
 def _check_one_sample(results: Mapping[Path, Any]) -> None:
     """Refuse reports that give one name to images of other contents, or of other classes.
 
-    Where a report holds no digests of its images, the one of all of them is held against those of
+    Where a report holds no digests of its images, the one of all of them is compared with those of
     the others, if these hold all of its images.
     """
     seen: dict[str, tuple[Path, bytes]] = {}

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..mathematics.spacing import LINEAR
 from ..plurals import counted, listed, plural
+from .banded import spacing_of
 from .damage_words import perturbation_name
 from .finding import no_finding
 from .group_verdict import (
@@ -156,9 +158,11 @@ def evidence_words(report: Report) -> str:
         percent_words(Spread(report.sid[band], ends.sid_low[band], ends.sid_high[band]))
         for band in bands
     ]
+    spacing = spacing_of(report.settings)
+    kind = "" if spacing == LINEAR else f" {spacing} bands"
     return (
         f"On these {len(report.image_ids)} images its evidence lies in {where} of "
-        f"{len(report.sid)} ({listed(shares)})."
+        f"{len(report.sid)}{kind} ({listed(shares)})."
     )
 
 

@@ -75,14 +75,14 @@ def shown_estimate(row: dict[str, Any]) -> dict[str, Any]:
     return row["shrunk"] or row
 
 
-def by_score(report: ValueTable, *, highest: bool = False) -> NDArray[np.intp]:
-    """Places of the classes in their profiles, by the signed score that views show.
+def by_score(report: ValueTable) -> NDArray[np.intp]:
+    """Places of the classes in their profiles, in the one order that all views show them in.
 
-    Classes of which nothing may be read come last, either way; after those of which that is open.
+    By the signed score that they show: the class that leans most on high bands first. Classes of
+    which nothing may be read come last; before them those of which that is open.
     """
-    signed = np.nan_to_num(report.class_profiles.best.signed, nan=-np.inf if highest else np.inf)
-    places = np.lexsort([-signed if highest else signed, report.class_gains.order])
-    return np.asarray(places)
+    signed = np.nan_to_num(report.class_profiles.best.signed, nan=np.inf)
+    return np.asarray(np.lexsort([signed, report.class_gains.order]))
 
 
 def finding_notes(report: ValueTable) -> list[str]:

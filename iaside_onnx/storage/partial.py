@@ -36,7 +36,7 @@ from .value_rules import parse
 _FORMAT, _VERSIONS = "iaside-report", (1, 2)
 _TABLE, _ROW_SUMS, _SECONDS = "game/log_prob", "game/row_sums", "game/seconds"
 _CHUNK_BYTES = 1 << 18
-_ANEW = f"use {option('overwrite', True)} to start anew"
+_ANEW = f"use {option('overwrite', True)} to start again"
 Columns = slice | list[int]
 WHOLE_ROWS: tuple[Columns, ...] = (slice(None),)
 # More than all other parts of the file take.

@@ -43,7 +43,7 @@ _NOTHING = "no finding: nothing to share out"
 def class_figure(report: Report, name: str | None = None) -> Picture:
     """Importance of each band for each class, and beside it the signed score of the class.
 
-    Classes are sorted by that score, those that rely on the lowest bands on top. Of more than 120
+    Classes are sorted by that score, those that lean most on high bands on top. Of more than 120
     classes the middle is left out, and the picture says so.
 
     Raises
@@ -85,14 +85,14 @@ def class_figure(report: Report, name: str | None = None) -> Picture:
 
 
 def draw_classes(axes: Axes, reports: Sequence[Report], names: Sequence[str]) -> None:
-    """Importance of each band for each class, the classes sorted by their signed score."""
+    """Importance of each band for each class, those that lean most on high bands on top."""
     report = reports[0]
     rows = _rows(report)
     _draw_cells(axes, report, rows)
     size = _letter_size(axes, len(rows))
     names_shown = beside(axes, _names(report, rows), size, further=width_of(_COUNT, size))
     _set_names(axes, _counted(report, rows, names_shown), size)
-    note = "sorted by signed score; share of importance; in brackets: images"
+    note = "on top: leans most on high bands; share of importance; in brackets: images"
     if report.class_gains.open.any():
         note += "; ?: too few to tell whether there is enough to share out"
     if is_alone(axes):
@@ -103,14 +103,14 @@ def draw_classes(axes: Axes, reports: Sequence[Report], names: Sequence[str]) ->
 
 
 def _rows(report: Report) -> NDArray[np.intp]:
-    """Classes by their signed score, the highest first, without the middle of very many.
+    """Classes in the order of all views, without the middle of very many.
 
     Those of which nothing may be read come last.
     """
     scores = report.class_profiles.best.signed
     if len(scores) < 2:
         raise UsageError("a report of one class has no classes to set side by side")
-    order = by_score(report, highest=True)
+    order = by_score(report)
     if len(order) <= MOST_ROWS:
         return order
     return np.concatenate([order[: MOST_ROWS // 2], order[-MOST_ROWS // 2 :]])

@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-import numpy as np
-
-from ..results.class_rows import estimate_note, finding_notes, reservation, shown_estimate
+from ..results.class_rows import (
+    by_score,
+    estimate_note,
+    finding_notes,
+    reservation,
+    shown_estimate,
+)
 from ..results.finding import NOT_A_FINDING
 from ..results.report import FEW_IMAGES, Report
 from .terminal import Rows, table
@@ -22,7 +26,8 @@ def class_tables(report: Report, width: int) -> list[Rows]:
     """A row a class: the estimate that all views show, and the score of its own images beside it.
 
     ``*`` marks classes of few images, ``!`` those whose profile is mostly noise, ``?`` those of
-    which it is open whether there is anything to read. Classes of which there is nothing come last.
+    which it is open whether there is anything to read. The classes that lean most on high bands
+    come first, those of which there is nothing last.
     One table, or scores and shares of the bands in two where `width` characters do not hold both.
     """
     profiles = report.class_profiles
@@ -30,11 +35,10 @@ def class_tables(report: Report, width: int) -> list[Rows]:
     few = reservation(profiles, FEW_IMAGES)
     notes = [estimate_note(profiles), None if few is None else f"{mark} {few}"]
     notes += [one_line(note) for note in finding_notes(report)]
-    # In the order of the labels otherwise.
     gains, every = report.class_gains, report.per_class()
     names: list[str] = []
     scores, shares = list[list[str]](), list[list[str]]()
-    for place in np.argsort(gains.order, kind="stable").tolist():
+    for place in by_score(report).tolist():
         row, marks = every[place], mark if every[place]["few"] else ""
         names.append(one_line(row["name"]))
         if gains.nothing[place]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime
-from typing import Any
 from xml.etree import ElementTree
 
 from ..comparisons.gate import Criterion, Gate, NotJudged
@@ -52,7 +51,7 @@ def markdown(decision: Gate) -> str:
     about = [
         f"Report {_code(decision.report)}: model {_code(decision.model['path'])} (SHA-256 "
         f"{sha256}) on {_plain(decision.data['samples'])} images of "
-        f"{_code(decision.data['source'])}{_of_scores(decision.view)}."
+        f"{_code(decision.data['source'])}{_of_scores(decision)}."
     ]
     if decision.baseline is not None:
         about.append(f"Drops and rises are counted from {_code(decision.baseline)}.")
@@ -66,9 +65,12 @@ def markdown(decision: Gate) -> str:
     return "\n".join([*parts, *about, seal, *(["", *notes] if notes else []), ""])
 
 
-def _of_scores(view: dict[str, Any]) -> str:
-    """How scores are seen, where there are any."""
-    return f"; {view['value']}, beta {view['beta']:g}" if "beta" in view else ""
+def _of_scores(decision: Gate) -> str:
+    """What scores are of and how they are seen, where there are any."""
+    if decision.game is None:
+        return ""
+    view = decision.view
+    return f"; scores of {_plain(decision.game)}, {view['value']}, beta {view['beta']:g}"
 
 
 def _interval(criterion: Criterion) -> str:
@@ -119,6 +121,7 @@ def junit(decision: Gate) -> str:
         "model_sha256": decision.model["sha256"],
         "data": decision.data["source"],
         "data_digest": decision.data["digest"],
+        "game": decision.game,
         **decision.view,
     }
     for name, text in about.items():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..checks import one_of
 from ..errors import UsageError
+from ..results.banded import bands_said
 from ..results.damage_words import perturbation_name
 from ..results.finding import NO_FINDING, NOT_A_FINDING
 from .model_names import model_names
@@ -61,7 +62,8 @@ class Views:
 
 def _of_report(report: Any) -> str:
     accuracy = clean_words(report, "accuracy", report.accuracy)
-    about = f"{len(report.labels)} images, {report.players} bands, {accuracy}"
+    bands = bands_said(report.settings, report.players)
+    about = f"{len(report.labels)} images, {bands}, {accuracy}"
     reasons = report.precondition.reasons
     if reasons:
         return f"{NO_FINDING}, {reasons[0].partition(':')[0]}; {about}"
@@ -123,7 +125,7 @@ _ROWS = {
     "SnrReport": Views(
         lambda r: (
             f"{r.data['source']}: {len(r.image_ids)} images, {len(r.perturbations)} perturbations, "
-            f"{r.settings['bands']} bands"
+            f"{bands_said(r.settings)}"
         ),
         table="snr_table.print_snr",
         frame="frames_measured.snr_frame",

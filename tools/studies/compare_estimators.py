@@ -89,7 +89,7 @@ def efficiencies(path: Path, repeats: int, images: int | None = None) -> list[Ef
             if not PLAYERS[estimator][0] <= players:
                 continue
             count = drawn_count(estimator, players)
-            passes = count - 1  # everybody's value is the untouched image's
+            passes = count - 1  # everybody's value is the clean image's
             errors = []
             for seed in range(repeats):
                 drawn = np.stack(

@@ -138,10 +138,7 @@
 
   /* The profile of one class. */
   const choice = byId("class-pick");
-  const profile = document.querySelector(".chart.profile");
   const pickClass = () => {
-    const zero = Number(profile.dataset.zero);
-    const unit = Number(profile.dataset.unit);
     const said = [];
     tables.forEach((table, series) => {
       for (const row of all("tr.picked", table)) row.classList.remove("picked");
@@ -149,7 +146,10 @@
       row?.classList.add("picked");
       const nothing = row?.classList.contains("nothing");
       const heads = table.tHead.rows[0].cells;
-      for (const mark of all(`.mark[data-series="${series}"]`, profile)) {
+      for (const mark of all(`.chart.profile .mark[data-series="${series}"]`)) {
+        const { dataset } = mark.closest(".chart");
+        const zero = Number(dataset.zero);
+        const unit = Number(dataset.unit);
         mark.classList.toggle("absent", !row || nothing);
         if (!row || nothing) continue;
         const column = Number(mark.dataset.key) + 4;

@@ -66,7 +66,7 @@ def ranks() -> str:
     """Spearman's coefficients over all networks."""
     rows = {(row["predictor"], row["outcome"]): row for row in _rows("score")}
     return table(
-        ("foretold by", *_OUTCOMES.values()),
+        ("predicted by", *_OUTCOMES.values()),
         (
             (
                 words,

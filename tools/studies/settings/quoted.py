@@ -135,7 +135,7 @@ def score_or_accuracy(*, partial: bool) -> str:
         else (found.value, found.low, found.high)
     )
     return table(
-        ("foretold by", *_OUTCOMES.values()),
+        ("predicted by", *_OUTCOMES.values()),
         (
             (
                 words,

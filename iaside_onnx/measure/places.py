@@ -1,0 +1,69 @@
+"""Where model, images and labels lay, as a result has it: never an absolute path."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ..images.class_names import NO_NAMES
+from ..images.sample import OWN_ANSWERS, Reading
+from ..spelling import recorded_path
+from .in_memory import IMAGES, MODEL
+
+
+def place(reading: Reading) -> dict[str, Any]:
+    """Where images and labels came from, as a result's ``data`` has it."""
+    names = reading.class_names
+    if names not in (None, NO_NAMES):
+        names = recorded(Path(names))
+    further = {
+        "columns": reading.columns, "class_names": names, "label_order": reading.label_order,
+    }  # fmt: skip
+    table = None if reading.labels is None else recorded(reading.labels)
+    if table == OWN_ANSWERS:  # a file of that name
+        table = f"./{table}"
+    return {
+        "source": recorded(reading.images),
+        "labels": OWN_ANSWERS if reading.own_answers else table,
+        "image_column": reading.image_column,
+        "label_column": reading.label_column,
+        **{key: value for key, value in further.items() if value is not None},
+    }
+
+
+def recorded(path: Path) -> str:
+    """A path as a result carries it; an object in memory has a name alone."""
+    return path.name if _in_memory(path) else recorded_path(path)
+
+
+def ways_to(model: Path | None, reading: Reading) -> dict[str, str]:
+    """From the folder of the run to what was given by an absolute path outside of it, by its use.
+
+    A result's ``model`` and ``data`` name these files alone, which no command would find again.
+    """
+    names = reading.class_names
+    given = {
+        "model": model,
+        "images": reading.images,
+        "labels": None if reading.own_answers else reading.labels,
+        "class_names": None if names in (None, NO_NAMES) else Path(names),
+    }
+    found = {name: _way(path) for name, path in given.items() if path is not None}
+    return {name: way for name, way in found.items() if way is not None}
+
+
+def _way(path: Path) -> str | None:
+    if not path.is_absolute() or recorded(path) != path.name or _in_memory(path):
+        return None
+    try:
+        way = os.path.relpath(path)
+    except (OSError, ValueError):  # no folder any more, or another drive
+        return None
+    return None if way == path.name else Path(way).as_posix()
+
+
+def _in_memory(path: Path) -> bool:
+    """Whether an object was laid there for the time of the call."""
+    return path.name in (MODEL, IMAGES) and path.is_relative_to(tempfile.gettempdir())
