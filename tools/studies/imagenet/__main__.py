@@ -41,7 +41,7 @@ Then, in an environment with this project and, for ``tuned`` networks, PyTorch:
 A network that calculates in integers is measured as it is, without variants (``--variants`` and
 nothing after it). On a GPU ``run --provider cuda --tf32 no``, with ``--part 1/6`` to ``6/6`` in
 processes side by side; integer networks have another arithmetic there. Without ``--out`` the
-tables are made again from ``measured.npz`` beside this file, in two minutes. ``quoted.py`` makes
+tables are made again from ``measured.npz`` beside this file, in half a minute. ``quoted.py`` makes
 those of the guide from the tables.
 
 The photographs are a folder with ``labels.csv`` (file, label) or with a folder for each class.

@@ -15,11 +15,11 @@ from .gather import Measured
 from .jobs import LINEAR, QUANTISED, SPACED, Game
 from .make import ORIGINAL
 from .statistics import Array, apart, ends, means
+from .words import Spread
 
 BASELINE = "squeezenet"
 BETA = 0.75
 SHOWN = ("gaussian-l2-linear", "gaussian-linf-linear")
-Spread = tuple[float, float, float]
 
 
 class Study:

@@ -19,8 +19,8 @@ from .jobs import ABSENT, LINEAR, SPACED
 from .predicting import over_corruptions, over_networks
 from .rivals import rivals
 from .statistics import apart, effective_number, ends, means, spearman_of_families
-from .study import BETA, SHOWN, Spread, Study, order
-from .words import percent, told
+from .study import BETA, SHOWN, Study, order
+from .words import Spread, percent, told
 
 Cells = list[list[str]]
 
