@@ -23,6 +23,7 @@ from .study import BETA, SHOWN, Study, order
 from .words import Spread, percent, told
 
 Cells = list[list[str]]
+PREDICTED = {"over-corruptions": over_corruptions, "over-networks": over_networks}
 
 
 def tables(measured: Measured) -> dict[str, Cells]:
@@ -32,7 +33,7 @@ def tables(measured: Measured) -> dict[str, Cells]:
         "networks": networks(study), "pairs": pairs(study), "variants": variants(study),
         "settings": settings(study), "absences": absences(study), "damage": damage(study),
         "attack": attack(study), "rivals": rivals(study),
-        "over-corruptions": over_corruptions(study), "over-networks": over_networks(study),
+        **{name: table(study) for name, table in PREDICTED.items()},
     }  # fmt: skip
 
 
