@@ -1,4 +1,4 @@
-"""Which frequencies an image classifier relies on, from nothing but its ONNX file.
+"""What damage costs an image model, and which frequencies it relies on, from its ONNX file.
 
 The public names load what they need on first use, so importing the package is quick.
 """

@@ -130,7 +130,7 @@ class Settings:
         How Shapley values are found: from all coalitions of every image, or from drawn ones. None
         is exact for up to 10 players and permutation for more.
     passes : int or None
-        Forward passes an image of an estimator that draws, beside the one of the untouched image.
+        Forward passes an image of an estimator that draws, beside the one of the clean image.
     set : tuple of str
         ``NAME=VALUE`` or ``NAME=FILE.npy`` for each input of the graph that takes no images.
     allow_random : bool

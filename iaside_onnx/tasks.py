@@ -42,15 +42,15 @@ class TaskKind:
     kept : str
         What an audit counts the share of that is left under corruptions.
     same, changed : str or None
-        The same as `kept`, and as `lost`, where the model's own answers to untouched images stand
+        The same as `kept`, and as `lost`, where the model's own answers to clean images stand
         for labels; None where nothing else can.
     right_above : float
         An answer is right where more than this share of it is.
     low, high : float or None
         Least and largest value; None: unbounded.
     labelled : bool
-        Images may have labels. Without, what an image is held against is always the model's own
-        answer to the untouched image.
+        Images may have labels. Without, what an image is compared with is always the model's own
+        answer to the clean image.
     counted : bool
         The model has a number of classes.
     tallied : bool
@@ -84,7 +84,7 @@ class TaskKind:
         return ~(share > self.right_above)
 
     def counted_as(self, *, own: bool) -> str:
-        """What shares of answers count, which may be held against the model's `own`."""
+        """What shares of answers count, which may be compared with the model's `own`."""
         return self.same if own and self.same is not None else self.kept
 
 

@@ -84,7 +84,7 @@ def test_shares_and_values_stand_where_accuracy_does_not(tmp_path, iaside, task,
     shown = iaside("show", target).stdout
     assert f"mean {kind.quantity}" in shown
     # What is 1 by definition is not estimated.
-    assert (f"Untouched: mean {kind.quantity} 1.000\n" in shown) == (not kind.labelled)
+    assert (f"Clean: mean {kind.quantity} 1.000\n" in shown) == (not kind.labelled)
     assert "error" not in shown.replace("--max-error", "")
     assert "accuracy" not in shown
     verified = iaside("verify", target, "--model", model, "--images", images, "--redo", 2)
@@ -108,7 +108,7 @@ def test_damage_by_band_sums_to_the_value_lost(tmp_path, task, model, images, ia
     assert (": 1.000 clean, " in shown) == (not TASKS[task].labelled)
     page = tmp_path / "damage.html"
     assert iaside("html", target, "-o", page).exit_code == 0
-    assert "right, untouched" not in page.read_text()
+    assert "right on clean images" not in page.read_text()
     with pytest.raises(IasideError, match="value"):
         ia.explain(model, images, corruption="fog", value="right", **options_of(task))
 
@@ -227,7 +227,7 @@ def test_the_audit_takes_a_table_of_several_labels(tmp_path, beside_folders):
     )
     assert np.array_equal(alone.share, found.robustness.share)
     assert alone.share.min() < 1
-    # The images are held against those measured before, read alike.
+    # The images are compared with those measured before, read alike.
     ia.audit(model, images, target, quick=True, resume=True, **labels, **given)
 
 

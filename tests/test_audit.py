@@ -138,7 +138,7 @@ def test_it_finds_preprocessing_and_labels_and_leaves_ordinary_files(tmp_path, i
     lines = done.stderr.splitlines()
     assert lines[0] == "[1/4] model     2 classes, 16x16, any batch, float32"
     (found,) = (line for line in lines if "1.00 right" in line)
-    doubt = " on 12 photos, which cannot be told from "
+    doubt = " on 12 photos, which cannot be told apart from "
     assert found.startswith(f"[2/4] input     raw (RGB, 1.00 right{doubt}")
     assert found.endswith(f"); labels: 2 of 2 classes, by {photos}/labels.csv")
     assert "[3/4] measure   12 photos x 19 corruptions x severities 1, 3, 5" in lines
@@ -223,7 +223,7 @@ def test_a_preprocessing_that_cannot_be_told_is_refused(made, tmp_path, iaside):
     done = iaside("audit", *made, "-o", tmp_path / "answer")
     assert done.exit_code == 2
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("Error:")]
-    assert "which preprocessing it wants cannot be told on 6 of these images" in line
+    assert "which preprocessing it wants is not clear from 6 of these images" in line
     assert "--preprocess" in line
     assert not (tmp_path / "answer").exists()
 

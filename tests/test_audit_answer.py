@@ -54,7 +54,7 @@ SCREEN = """
                   that keeps less than 80 % of what it gets right.
     right answers of 60 images; corrupted: mean of severities 1, 3 and 5
                                         weakest corruption
-    untouched ███████▎  90 % [80, 95]
+    clean     ███████▎  90 % [80, 95]
     noise     █▊        22 % [15, 31]   impulse noise, from severity 1 on
     weather   █████▏    63 % [55, 71]   fog, from severity 5 on
     digital   ██████▉   87 % [77, 93]   jpeg compression
@@ -267,11 +267,11 @@ def test_what_cannot_be_told_has_no_brackets_and_no_verdict(tmp_path, capsys, mo
     few = measured(RIGHT[:, :] * 0 + 1, images=2, clean=1)
     found = shown(Audit(folder=tmp_path, robustness=few), 120, capsys, monkeypatch)
     assert not any("? %" in line or "nan" in line for line in found)
-    assert any("what is kept cannot be told" in line for line in found)
+    assert any("what is kept is not known" in line for line in found)
 
 
 def test_severities_are_named_by_the_ends_that_the_verdict_goes_by():
-    # Of 60 images all are right untouched, and so many under the only corruptions of noise.
+    # Of 60 images all clean ones are right, and so many under the only corruptions of noise.
     def since(right, many):
         rows = np.tile(np.array(right), (many, 1))
         names = [f"c{number}" for number in range(many)]
@@ -511,8 +511,8 @@ def test_the_page_answers_first_and_stands_without_an_analysis(audit):
     assert "Where the evidence lies" not in bare
     assert audit.robustness.model["sha256"] in bare
     assert audit.robustness.created in bare
-    tried = replace(audit, about={"input": "caffe, BGR (0.9 right, cannot be told from x)"})
-    assert "Preprocessing: caffe, BGR (0.9 right, cannot be told from x)." in tried.how_sure
-    assert "caffe, BGR (0.9 right, cannot be told from x)" in audit_page(tried)
+    tried = replace(audit, about={"input": "caffe, BGR (0.9 right, cannot be told apart from x)"})
+    assert "Preprocessing: caffe, BGR (0.9 right, cannot be told apart from x)." in tried.how_sure
+    assert "caffe, BGR (0.9 right, cannot be told apart from x)" in audit_page(tried)
     hostile = replace(audit.robustness, model={"path": "<b>x.onnx", "sha256": "0" * 64})
     assert "<b>x.onnx" not in audit_page(replace(audit, robustness=hostile, analysis=None))

@@ -265,6 +265,10 @@ def test_paper_is_light_unfolded_and_bounded(browser):
     assert browser.run("getComputedStyle(document.body).backgroundColor") == WHITE
     assert browser.ask("seen", ".classes tbody tr") == 50
     assert browser.ask("seen", "nav") == 0
+    # A short table is not cut from its caption at the end of a sheet.
+    tables = "[...document.querySelectorAll('table:not(.classes)')]"
+    kept = browser.run(f"{tables}.map((each) => getComputedStyle(each).breakInside)")
+    assert set(kept) == {"avoid"}
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -146,7 +146,7 @@ def test_the_only_image_of_a_class_says_nothing_of_the_fit(tmp_path, encoder, ph
     ia.analyze(encoder, photos, fit_classes=other, listener=listener, **FEW)
     (told,) = (note for note in notes if note.startswith("classes: means of"))
     assert "7 images" in told
-    assert "6 that are not the only one of their class held against the means without it" in told
+    assert "6 that are not the only one of their class compared with the means without it" in told
 
 
 @pytest.mark.parametrize("size", [1e-300, 1e-60, 1e60, 1e300])

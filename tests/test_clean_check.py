@@ -1,4 +1,4 @@
-"""The grand coalition is the untouched image: an engine that finds another value is refused."""
+"""The grand coalition is the clean image: an engine that finds another value is refused."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_confidence_is_what_the_planted_model_says(planted, tmp_path, iaside):
     assert row["confidences"]["ece"] == pytest.approx(found.cells.ece[0].tolist())
     shown = iaside("show", target).stdout
     assert "too sure by" in shown
-    assert "Confidence, untouched: " in shown
+    assert "Confidence, clean: " in shown
     # A file of an early version says nothing of it, and is done again without it.
     early = replace(report, max_prob=None, corrupted_max_prob=None)
     early.save(tmp_path / "early.h5")

@@ -1,4 +1,4 @@
-"""Correlations held against scipy, and against what can be worked out on paper."""
+"""Correlations compared with scipy, and against what can be worked out on paper."""
 
 from __future__ import annotations
 

@@ -234,7 +234,7 @@ def test_gain_and_residual_sum_to_the_band_and_tell_which_does_the_damage():
         (FOGGY, 200, r"through bands 0 and 1\.$"),
         ((0.1,) * 8, 200, r"spread over the bands: no 4 neighbouring bands hold 75 % of it\.$"),
         (NOISY, 12, r"on 12 images: with fewer than 20 no band is named\.$"),
-        ((0.005,) * 4, 100, r"on 100 images this cannot be told from no damage"),
+        ((0.005,) * 4, 100, r"on 100 images this cannot be told apart from no damage"),
         ((0.5,), 50, r"there is only one band\.$"),
     ],
 )  # fmt: skip
@@ -328,7 +328,7 @@ def test_pictures_that_suffer_most_and_classes_of_few_images():
 
 def test_a_report_is_told_only_in_what_it_holds():
     report = made_damage()
-    with pytest.raises(UsageError, match="cannot be told in it"):
+    with pytest.raises(UsageError, match="holds no such values"):
         report.view(value="same-answer")
     own = replace(report, settings={**report.settings, "labels": "model", "value": "same-answer"})
     assert own.summary()["unit"] == "points of the same answer"

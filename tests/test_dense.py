@@ -358,7 +358,7 @@ def test_maps_want_masks_and_say_so(tmp_path, scene, photographs, iaside):
     for labels in ((), ("--labels", table)):
         told = iaside("analyze", model, images, *labels, "--task", "dense", *target)
         assert told.exit_code == 2
-        assert "is held against masks: give --labels FOLDER" in told.stderr.splitlines()[-1]
+        assert "is compared with masks: give --labels FOLDER" in told.stderr.splitlines()[-1]
     classifier = graphs.small_network(tmp_path / "c.onnx", size=SIZE)
     told = iaside("analyze", classifier, images, "--labels", masks, *target)
     assert "is a folder, as of masks" in told.stderr.splitlines()[-1]

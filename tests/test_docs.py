@@ -232,6 +232,13 @@ def test_links_out_of_the_site_become_text(hooks):
     assert hooks.on_page_markdown(text) == "tools, [page](images.md), ![p](demo.png)"
 
 
+def test_no_line_ends_within_an_option(hooks):
+    block = "<pre><span></span><code>a --b-c</code></pre>"
+    shown = hooks.on_page_content(f"<td><code>iaside x-y --time-budget N</code></td>{block}")
+    whole = '<span class="option">--time-budget</span>'
+    assert shown == f"<td><code>iaside x-y {whole} N</code></td>{block}"
+
+
 class Loaded(HTMLParser):
     """What a page loads by itself, and the anchors it has."""
 

@@ -1,4 +1,4 @@
-"""What a report says: where the evidence lies, what cannot be told, and when it says nothing."""
+"""What a report says: where the evidence lies, what cannot be decided, and when it says nothing."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def harmful():
 SILENT = {
     at_chance: "clean accuracy is at chance: 30 of 60 images are right",
     flat: "there is next to nothing to share out between the bands: v(all) - v(none) is 0.015",
-    harmful: "there is nothing to share out between the bands: untouched images make the true",
+    harmful: "there is nothing to share out between the bands: clean images make the true",
 }
 
 
@@ -68,8 +68,8 @@ SILENT = {
         (profiles(120), "On 120 images most of the evidence lies on band 0 of 4, counted"),
         (near([0.2, 0.1, 0.5, 2.0], 0.1), "of the way from even (0) to the highest band alone"),
         (balanced(0.05), "On 120 images neither low nor high frequencies carry more"),
-        (balanced(2.0), "cannot be told from 120 images"),
-        (balanced(0.6, 4), "cannot be told from 4 images"),
+        (balanced(2.0), "cannot be decided from 120 images"),
+        (balanced(0.6, 4), "cannot be decided from 4 images"),
         (np.ones((30, 4)), "uniform"),
     ],
 )
@@ -83,7 +83,7 @@ def test_one_score_says_where_the_evidence_lies_and_nothing_of_robustness(psi, w
     assert not ROBUSTNESS.search(found["finding"])
     assert "iaside robustness MODEL IMAGES -o FILE" in found["finding"]
     assert "iaside show REPORT --robustness FILE" in found["finding"]
-    if not report.uniform and "cannot be told" not in words:
+    if not report.uniform and "cannot be decided" not in words:
         low, high = report.intervals.srs_signed
         assert f"[{low:+.3f}, {high:+.3f}]" in found["finding"]
 
@@ -164,7 +164,7 @@ def test_no_view_shows_a_finding_where_the_precondition_fails(build, iaside, tmp
     seen = Markup(page([report])).text
     assert seen.count(found["finding"]) == seen.count(reason) == 1
     top = seen.index("No share, score or class on this page is a finding")
-    assert seen.index(found["finding"]) < top < seen.index("untouched images. If")
+    assert seen.index(found["finding"]) < top < seen.index("clean images. If")
     assert "score (not a finding)" in seen
     assert repr(report).startswith(f"<Report m.onnx: No finding, {reason.partition(':')[0]}")
     cell = report._repr_html_()
@@ -261,7 +261,7 @@ def test_what_was_measured_of_the_same_model_stands_beside_the_score(iaside, tmp
     held.save(tmp_path / "r.h5")
     other = dataclasses.replace(held, model={"path": "other.onnx", "sha256": "9" * 64})
     other.save(tmp_path / "other.h5")
-    words = f"0.100 [{low:.3f}, {high:.3f}] on untouched images"
+    words = f"0.100 [{low:.3f}, {high:.3f}] on clean images"
     shown = iaside("show", tmp_path / "m.h5", "--robustness", tmp_path / "r.h5")
     assert words in shown.stdout
     assert "0.750 [" in shown.stdout
@@ -352,14 +352,14 @@ def test_the_precondition_turns_where_it_is_said_to():
     enough = int(np.ceil(4 * (half / away) ** 2 / 10)) * 10  # in two digits
     assert 100 < enough < 1000
     assert (
-        "whether there is enough to share out between the bands cannot be told from 4 images"
+        "whether there is enough to share out between the bands cannot be decided from 4 images"
         in few.interpretation()
     )
     assert f"about {enough} images would do" in few.interpretation()
     # 12 of 20 with guessing at 10: (0.6 - 0.387) / (0.6 - 0.5), squared, times 20.
     unsure = made(profiles(20), wrong=np.arange(20) >= 12).interpretation()
     enough = int(np.ceil(20 * ((0.6 - wilson(12, 20)[0]) / 0.1) ** 2))
-    assert "cannot be told from 20 images, of which 12 are right" in unsure
+    assert "cannot be decided from 20 images, of which 12 are right" in unsure
     assert f"about {enough} images would do" in unsure
     noisy = made(near([needed + 0.05, 0, 0, 0], 1.0, images))
     low = mean_interval(noisy.log_prob[:, -1] - noisy.log_prob[:, 0])[0]

@@ -454,7 +454,7 @@ def of_tasks(tmp_path_factory):
         ("other", put("game/predicted", np.arange(12)), "holds 'game/predicted', of a task"),
         ("several-labels", put(LABELS, np.arange(12)), "holds 'game/labels', of a task without"),
         ("several-labels", without("settings", "labels"), "settings do not say that images are"),
-        ("other", without("settings", "labels"), "settings do not say that images are held"),
+        ("other", without("settings", "labels"), "settings do not say that images are compared"),
         ("classes", without("settings", "labels"), "what it holds is of version 1, not 3"),
         ("several-labels", said("settings", "threshold", "[0.5, 0.5]"), "thresholds are not"),
         ("other", said("settings", "threshold", "[0.5, 0.5, 0.5]"), "thresholds are not those"),

@@ -166,7 +166,7 @@ def test_what_needs_labels_says_so(case, tmp_path, iaside):
         forged.save(tmp_path / "forged.h5")
     shown = iaside("inspect", model, "--data", flat, "--labels", "model")
     assert shown.exit_code == 2
-    assert "held against true labels" in shown.stderr
+    assert "compared by true labels" in shown.stderr
     assert iaside("analyze", model, flat, "-o", tmp_path / "x.h5").stderr.count("\n") == 1
 
 
@@ -274,7 +274,7 @@ def test_an_audit_without_labels(case, tmp_path, iaside):
     assert done.exit_code == 0, done.stderr
     assert "labels: the model's own answers" in done.stderr
     assert "same answers of 12 images" in done.stdout
-    assert "untouched  " not in done.stdout
+    assert "clean  " not in done.stdout
     assert "accuracy: --labels FILE" in done.stdout
     told = json.loads((folder / "summary.json").read_text())
     assert told["accuracy"] == {"right": None, "low": None, "high": None, "n": 12}
@@ -291,7 +291,7 @@ def test_an_audit_without_labels(case, tmp_path, iaside):
     again = iaside("compare", folder, folder)
     assert again.exit_code == 0, again.stderr
     assert "accuracy, which is not known" in again.stdout
-    assert "untouched" not in again.stdout
+    assert "clean " not in again.stdout
     untried = iaside("audit", model, images, "-o", tmp_path / "b", "--quick", "--labels", "model")
     assert untried.exit_code == 2
-    assert "held against true labels; give --preprocess" in untried.stderr
+    assert "compared by true labels; give --preprocess" in untried.stderr

@@ -95,7 +95,7 @@ def test_one_model_is_judged_as_an_audit_is_with_its_sample_size_and_intervals()
     assert partly.table("n = 60 images")[1][1] == "90\N{NO-BREAK SPACE}% [80, 95]"
 
 
-def test_charts_are_in_accuracy_sorted_with_lines_of_untouched_images_and_of_guessing():
+def test_charts_are_in_accuracy_sorted_with_lines_of_clean_images_and_of_guessing():
     (report,) = audits(1)
     text = page([report], robustness=[measured(0)])
     said = rows(text, "errors")
@@ -127,7 +127,7 @@ def test_two_models_are_paired_image_by_image():
     sentence = f"m1 gets more right than m0 under corruptions: {every[0]} [{every[1]}, {every[2]}]"
     assert sentence in seen.text
     table = {row[0]: row[1:] for row in seen.table("m1 against m0, paired image by image, n = 60")}
-    assert table["untouched images"][2].startswith("+0 [")
+    assert table["clean images"][2].startswith("+0 [")
     assert table["noise"][:2] == ["20\N{NO-BREAK SPACE}%", "40\N{NO-BREAK SPACE}%"]
     assert table["noise"][2].startswith("+20 [")
     assert len(rows(text, "difference-1")) == len(KINDS)

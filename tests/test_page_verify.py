@@ -1,4 +1,4 @@
-"""A page says what it was made from, and is held against that: what was edited is found."""
+"""A page says what it was made from, and is compared with that: what was edited is found."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def case(tmp_path):
 
 @pytest.fixture
 def library(tmp_path, monkeypatch):
-    """A library that brings the processor's provider anew: nothing is loaded, all else is real."""
+    """A library that brings the provider of the processor itself: nothing is loaded."""
     file = tmp_path / "libonnxruntime_providers_new_plugin.so"
     file.write_bytes(b"code")
     names, every = [], ort.get_ep_devices()
@@ -101,7 +101,7 @@ def test_what_is_no_such_library_is_one_line(case, tmp_path, iaside, name, provi
 
 DAMAGES = {
     "cut within its header": (lambda content: content[:40], "end within its header"),
-    "cut in the middle": (lambda content: content[: len(content) // 2], "cut off: by its header"),
+    "cut in the middle": (lambda content: content[: len(content) // 2], "cut off: its header"),
     "zeros from the middle on": (
         lambda content: content[: len(content) // 2] + bytes(len(content) - len(content) // 2),
         "loading it ends the process",

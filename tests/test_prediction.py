@@ -176,8 +176,8 @@ def test_dc_follows_the_report_and_is_judged_by_the_spread_of_means():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"bands": 4}, "bands 4 against 3; make it anew with iaside snr --bands 3"),
-        ({"norm": "l2"}, "norm l2 against linf; make it anew with iaside snr --norm linf"),
+        ({"bands": 4}, "bands 4 against 3; make it again with iaside snr --bands 3"),
+        ({"norm": "l2"}, "norm l2 against linf; make it again with iaside snr --norm linf"),
         ({"height": 32}, "size 32x16 against 16x16"),
     ],
 )

@@ -318,7 +318,7 @@ def test_of_few_images_it_may_be_open_whether_a_class_has_anything_to_share_out(
     ]  # the mean gain is clear of the bound, its end is not
     gains = made(psi, labels=labels).class_gains
     assert gains.order.tolist() == [0, 0, 0, 1, 0, 0, 0, 0]
-    assert "cannot be told from 5 images" in gains.reason(3)
+    assert "cannot be decided from 5 images" in gains.reason(3)
     # One image a class gives no interval: what it shows by itself decides.
     one = made(psi[::5], labels=labels[::5]).class_gains
     assert np.isnan(one.low).all()

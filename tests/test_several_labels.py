@@ -314,7 +314,7 @@ def test_thresholds_that_do_not_fit_are_refused_in_one_line(tmp_path, tagged, te
 
 @pytest.mark.parametrize("further", [{"temperature": "auto"}, {"label_order": "text"}])
 def test_labels_are_at_fault_where_nothing_else_is(tmp_path, tagged, further):
-    """Looking at the model without labels must not be held against what goes with labels."""
+    """Looking at the model without labels must not be compared with what goes with labels."""
     model = graphs.small_network(tmp_path / "m.onnx", size=SIZE)
     (tmp_path / "t.csv").write_text("file,slow,calm\n00.png,1,0\n")
     with pytest.raises(DataError, match="which column holds the labels is open"):

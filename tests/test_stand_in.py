@@ -93,7 +93,7 @@ def test_white_noise_stands_in_for_white_noise():
     for axis in (1, 2):
         assert abs(np.mean(noise * np.roll(noise, 1, axis=axis))) < 0.04 * level**2
     assert np.abs(np.corrcoef(noise.reshape(3, -1)) - np.eye(3)).max() < 0.08
-    assert abs(np.mean(noise * (noisy - image))) < 0.04 * level**2  # drawn anew
+    assert abs(np.mean(noise * (noisy - image))) < 0.04 * level**2  # drawn again
 
 
 def test_noise_is_laid_where_the_perturbation_lies():
@@ -401,7 +401,7 @@ def test_average_spectra_foretell_without_a_corrupted_picture(iaside, planted, t
     snr_of([(texture((16, 20), 3), texture((16, 20), 3))]).save(wide)
     refused = iaside(*words[:-1], wide)
     assert "is of images of 16x20 pixels" in refused.stderr
-    assert "make it anew with iaside snr --size 16x16" in refused.stderr
+    assert "make it again with iaside snr --size 16x16" in refused.stderr
 
 
 def test_options_of_a_model_are_refused_without_one(iaside, tmp_path):

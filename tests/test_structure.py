@@ -96,7 +96,7 @@ LATE = {
     "results.kinds": "the class of each format",
     "storage.isolated": "work done in a process of its own",
     "views.frames": "packages that are optional",
-    "results.robustness": "what is held against a baseline, without results knowing comparisons",
+    "results.robustness": "what is compared with a baseline, without results knowing comparisons",
     "results.shown": "what shows results, without results knowing views",
     "views.registry": "the function of each view, loaded when it is first used",
 }
@@ -296,7 +296,7 @@ def test_every_file_says_what_it_is_for():
 
 
 def test_every_room_is_described():
-    text = (ROOT / "CONTRIBUTING.md").read_text()
+    text = (ROOT / "docs" / "map.md").read_text()
     rooms = {room_of(name) for name in FILES if "." in name}
     assert {room for room in rooms if f"| `{room}/` |" not in text} == set()
 

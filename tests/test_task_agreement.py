@@ -297,7 +297,7 @@ def test_a_model_of_large_or_small_outputs_has_the_value_of_the_same_model(tmp_p
 
 
 def test_infinite_outputs_are_refused_where_they_are(tmp_path, iaside):
-    """Before anything is written, whether of an untouched image or of a perturbed one."""
+    """Before anything is written, whether of a clean image or of a perturbed one."""
     path = graphs.linear_outputs(tmp_path / "m.onnx", SIZE, CYCLES)
     strengths = np.random.default_rng(2).uniform(0.07, 0.1, (4, 4))
     images = np.rint(255 * np.moveaxis(pictures(strengths), 1, -1)).astype(np.uint8)

@@ -1,6 +1,6 @@
 """What the documentation site makes while it is built: the command pages, and the notebook run.
 
-MkDocs calls `on_page_markdown` for every page (see ``hooks`` in mkdocs.yml).
+MkDocs calls `on_page_markdown` and `on_page_content` for every page (see ``hooks`` in mkdocs.yml).
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ NOTEBOOK = "<!-- the notebook, run -->"
 _NOTEBOOK_FILE = Path(__file__).parents[1] / "docs" / "notebooks" / "first-audit.ipynb"
 # Links from a page to files that the site does not hold, such as ../tools/quantize.py.
 _OUTSIDE = re.compile(r"\[([^\]]+)\]\(\.\./[^)]*\)")
+# Code within a line, not the blocks, and an option in it, at whose hyphens browsers break lines.
+_INLINE = re.compile(r"(?<!</span>)<code>[^<]*</code>")
+_OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -30,6 +33,15 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     if NOTEBOOK in markdown:
         markdown = markdown.replace(NOTEBOOK, notebook_markdown(_NOTEBOOK_FILE.read_text("utf-8")))
     return _OUTSIDE.sub(r"\1", markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Keep options in the text on one line each; see `option` in the style sheet."""
+
+    def whole(code: re.Match[str]) -> str:
+        return _OPTION.sub(r'<span class="option">\g<0></span>', code[0])
+
+    return _INLINE.sub(whole, html)
 
 
 @cache  # `mkdocs serve` builds often

@@ -62,7 +62,7 @@ class AttackResult:
         The classifier's first choice for that image is not the target.
     queries : ndarray of int32, shape (n,)
         Images scored until it was wrong, else the budget; 0 where it was wrong from the start.
-        Scoring the untouched image is not counted.
+        Scoring the clean image is not counted.
     margin : ndarray of float64, shape (n,)
         Log-probability of the target less the highest other one, for that image.
     """
@@ -98,7 +98,7 @@ def attack(
     images : ndarray of float32, shape (n, C, H, W)
         In [0, 1].
     targets : ndarray, shape (n, ...)
-        What `margins` holds images against: by default int64, the right classes as columns of
+        What `margins` compares images with: by default int64, the right classes as columns of
         the scores.
     method : str
         One of `METHODS`.

@@ -94,7 +94,7 @@ def audit(
     ------
     IasideError
         Anything wrong with the arguments, the file, or the images; which preprocessing the model
-        wants cannot be told.
+        wants cannot be found out.
     """
     for name in _OWN:
         if name in options:

@@ -108,11 +108,11 @@ class AuditFolder:
         except FileNotFoundError as error:
             raise ReportError(f"{path}: cannot be read: {why(error)}") from error
         if content.get("format") != FORMAT:
-            raise ReportError(f"{path}: is damaged; use {option('overwrite', True)} to start anew")
+            raise ReportError(f"{path}: is damaged; use {option('overwrite', True)} to start again")
         if content.get("format_version") != VERSION:
             raise ReportError(
                 f"{path}: is of another version of iaside ({content.get('iaside_version')}); use "
-                f"{option('overwrite', True)} to start anew"
+                f"{option('overwrite', True)} to start again"
             )
         return content
 
@@ -155,7 +155,7 @@ class AuditFolder:
                 none = "without " if before.get(name) is None else "with "
                 raise ReportError(
                     f"{self.path}: was begun {none}{was}, not with {option(name, value)}; leave it "
-                    f"out to go on, or use {option('overwrite', True)} to start anew"
+                    f"out to go on, or use {option('overwrite', True)} to start again"
                 )
         return {**before, **asked}
 

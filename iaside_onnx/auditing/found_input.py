@@ -106,7 +106,7 @@ def find_input(
     Raises
     ------
     UsageError
-        Which preprocessing the model wants cannot be told.
+        Which preprocessing the model wants cannot be found out.
     IasideError
         Images or labels that cannot be read, as for `analyze`.
     """
@@ -137,7 +137,7 @@ def find_input(
     if kind.name != CLASSES:
         told = f"task: {kind.what}"
         if labels == OWN_ANSWERS:
-            told += ", held against the model's own answers to untouched images"
+            told += ", compared with the model's own answers to clean images"
     elif labels != OWN_ANSWERS:
         told = f"labels: {present} {f'of {classes} ' if classes else ''}classes, by {naming}"
     if source.unused:
@@ -196,14 +196,14 @@ def _tried(
     best, count = rows[0], search["images"]
     if not search["above_chance"] or search["class_order"] is not None:
         raise UsageError(
-            f"{model}: which preprocessing it wants cannot be told on {count} of these images; "
+            f"{model}: which preprocessing it wants is not clear from {count} of these images; "
             f"give it with {option('preprocess')}: " + " ".join(search["findings"][:1])
         )
     alike = [row for row in rows if not row["told_apart"]]
     values = list(dict.fromkeys(row["values"] for row in alike))
     doubt = ""
     if len(values) > 1:
-        doubt = f", which cannot be told from {' | '.join(values[1:4])}"
+        doubt = f", which cannot be told apart from {' | '.join(values[1:4])}"
         stages.warn(
             f"on {count} images {len(values)} preprocessings cannot be told apart "
             f"({' | '.join(values[:4])}{' | ...' if len(values) > 4 else ''}); "

@@ -246,7 +246,7 @@ class Work:
             raise ReportError(
                 f"{self.folder.path}: was measured on other images than those of {self.images}, "
                 "or with other labels; give another folder, or "
-                f"{option('overwrite', True)} to start anew"
+                f"{option('overwrite', True)} to start again"
             )
 
     def _measured_before(self) -> RobustnessReport | None:
@@ -311,7 +311,7 @@ class Work:
         except OtherRowsError as error:
             raise ReportError(
                 f"{self.folder.path}: was measured on other images than these, or by another "
-                f"provider; give another folder, or {option('overwrite', True)} to start anew"
+                f"provider; give another folder, or {option('overwrite', True)} to start again"
             ) from error
         ahead.replace(target)
         self.folder.forget_the_replaced()

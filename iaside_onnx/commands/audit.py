@@ -83,7 +83,7 @@ def audit(model: Path, images: Path, target: Path, time: float, **options: Any) 
 
 
 def _said(given: Mapping[str, Any]) -> list[str]:
-    """Options as they are typed, but for those that say whether to begin anew."""
+    """Options as they are typed, but for those that say whether to begin again."""
     return [
         word
         for name, value in given.items()

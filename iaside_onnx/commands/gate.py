@@ -65,13 +65,13 @@ def gate(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Hold a report against thresholds, for CI.
+    """Check a report against thresholds, for CI.
 
     REPORT is a file of iaside analyze, one of iaside robustness, or the folder of an audit.
 
-    Exit code 0 if all hold, 1 with a line a reason if not. A threshold is held against the
+    Exit code 0 if all hold, 1 with a line a reason if not. A threshold is compared with the
     unfavourable end of the interval, so that a lucky sample does not pass. Lines go to standard
-    output, or, where --json or --markdown - takes that, those of failed criteria to standard error.
+    output; those of failed criteria go to standard error if --json or --markdown - takes that.
     Input that cannot be judged is exit code 2; so is a score that is no finding (accuracy at
     chance, no gain to share) and an mCE over a baseline without errors, unless another threshold
     fails already, and a report that is not signed where --allowed-signers demands it. A report's

@@ -36,7 +36,7 @@ def html(
     and one of iaside snr may stand among the reports: then the page shows what was measured beside
     the score. Files of iaside explain make a page of their own too, and so does the folder of an
     audit: the page with its answer. Another folder stands for the files in it, and models from it
-    stand in the order of what they get right under corruptions. Others are held against the first.
+    stand in the order of what they get right under corruptions. Others are compared with the first.
 
     It works offline and from an e-mail, on narrow screens, on paper, by keyboard and with a
     screen reader.

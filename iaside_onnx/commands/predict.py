@@ -81,7 +81,7 @@ _OF_REPORT = {"source", "snr", "measured", "confidence", "target", "overwrite", 
 @click.option(
     "--placed",
     is_flag=True,
-    help="With --model: lay the noise of a stand-in where the corruption lays its own.",
+    help="With --model: place the noise of a stand-in where the corruption has its own.",
 )
 @corruption_options
 @label_options

@@ -358,7 +358,7 @@ def measurement_of(path: Path, models: Sequence[Any], confidence: float | None) 
 
 
 def _shares_of(stand_ins: Any, path: Path) -> Any:
-    """Stand-ins held against what iaside robustness measured on the same images."""
+    """Stand-ins compared with what iaside robustness measured on the same images."""
     from ..comparisons.shares import damage_shares
     from ..results.robustness import RobustnessReport
 

@@ -74,7 +74,7 @@ def verify(
     Exit code 0: all that was asked holds, 1: something does not, 2: it cannot be asked.
 
     A page of iaside html is made again from its reports, a folder standing for the files in it, or
-    from the folder of its audit, and held against that: a figure that was edited is found.
+    from the folder of its audit, and compared with that: a figure that was edited is found.
     Several reports are asked one after another; a folder stands for the files in it.
 
     \b

@@ -33,7 +33,7 @@ class AuditPair:
     left_out : dict
         Images of ``reference`` and ``other`` that are not shared.
     clean : Difference or None
-        Share of right answers to untouched images; None where labels are the models' own answers.
+        Share of right answers to clean images; None where labels are the models' own answers.
     groups, corruptions : dict of str to Difference
         Share of right answers, or of each model's own answers, under corruptions, mean over
         severities; ``p_holm`` over each family.
@@ -93,7 +93,7 @@ def compare_audits(
         Folders of audits; differences are other minus reference.
     confidence : float, optional
         Of the intervals; by default as in the reference. They are those of `gate`: of the score
-        test on untouched images, and of the paired bootstrap over images under corruptions.
+        test on clean images, and of the paired bootstrap over images under corruptions.
 
     Raises
     ------
@@ -219,7 +219,7 @@ def _sentence(
         parts.append(f"of single corruptions it {words[0].split()[0]} {', '.join(told)}")
     if clean is None:
         return f"{'; '.join(parts)}. {rule.note}"
-    return f"{'; '.join(parts)}; untouched: {_points(clean)} points of accuracy."
+    return f"{'; '.join(parts)}; clean: {_points(clean)} points of accuracy."
 
 
 def _sign(found: Difference, level: float) -> int:

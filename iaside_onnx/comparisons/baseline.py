@@ -41,7 +41,7 @@ def relative(report: RobustnessReport, baseline: RobustnessReport) -> Relative:
     if report.image_ids != baseline.image_ids or not same_labels:
         raise ReportError("the baseline holds other images or labels under the same digest")
     images = len(report.labels)
-    # Wrong answers to the untouched image, and to the corrupted ones, of both models.
+    # Wrong answers to the clean image, and to the corrupted ones, of both models.
     columns = [
         part.reshape(images, -1).astype(np.float64)
         for each in (report, baseline)

@@ -71,7 +71,7 @@ class Agreement:
         given = f" ({' '.join(given_words(edges[0]))})" if edges else ""
         game = [
             f"{self.names[1]} and {self.names[0]} play different games: "
-            f"{'; '.join(map(str, self.game))}; make one of the reports anew with the settings of "
+            f"{'; '.join(map(str, self.game))}; make one of the reports again with the settings of "
             f"the other{given}"
         ]
         return game * bool(self.game) + self.images

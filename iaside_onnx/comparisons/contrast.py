@@ -9,14 +9,14 @@ from ..errors import IasideError
 from ..results.finding import NO_FINDING
 from ..results.report import Report
 
-# From so many models on, which of them is held against which is itself a choice.
+# From so many models on, which of them is compared with which is itself a choice.
 RANKED = 3
 
 
 def contrasts(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
     """What `compare` says of two reports, or why they cannot be compared; of more what `rank` says.
 
-    Of three or more none is the one to hold the others against, and all their pairs count.
+    Of three or more none is the one to compare the others with, and all their pairs count.
     """
     if len(reports) < 2:
         return []

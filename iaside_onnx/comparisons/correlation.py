@@ -189,8 +189,8 @@ def correlate(
         if each.of_own_answers:
             raise UsageError(
                 f"{name}: has labels from the model ({option('labels', 'model')}), so that neither "
-                "errors nor accuracy are known, which the score is held against; measure with true "
-                "labels"
+                "errors nor accuracy are known, which the score is compared with; measure with "
+                "true labels"
             )
     base: RobustnessReport | None = None
     if baseline is not None:
@@ -290,7 +290,7 @@ def _outcomes(
     if endless:
         warnings.append(
             f"{' and '.join(endless)} left out: the baseline makes no error that others could be "
-            "held against"
+            "compared with"
         )
     return {name: outcomes[name] for name in outcomes if name not in endless}, warnings
 

@@ -160,7 +160,7 @@ def _check_one_game(base: Named, compared: Named) -> None:
     if apart := pairs_apart(first, other):
         raise ReportError(
             f"{name} and {first_name} play different games: {'; '.join(apart)}; make one of the "
-            "reports anew with the settings of the other"
+            "reports again with the settings of the other"
         )
 
 

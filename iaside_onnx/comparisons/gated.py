@@ -43,7 +43,7 @@ _USUAL = f"{bands_said({'bands': BANDS, 'norm': NORM, 'spacing': SPACING})}, abs
 
 @dataclass(frozen=True)
 class Gated:
-    """A name, and the reports that thresholds are held against; at least one of them is there.
+    """A name, and the reports that thresholds are compared with; at least one of them is there.
 
     `source` is the file of the analysis, or the analysis itself.
     """
@@ -57,7 +57,7 @@ class Gated:
     def of(cls, given: Judged, needed: Sequence[str] = JUDGED) -> Gated:
         """What is behind a path, a report or an audit.
 
-        `needed` are the formats of files that the thresholds are held against.
+        `needed` are the formats of files that the thresholds are compared with.
 
         Raises
         ------
@@ -239,12 +239,12 @@ def least_score_notes(scores: Report, reference: Report | None) -> list[str]:
         scores.settings, reference.settings, only=(*OF_BANDS, "absence")
     ):
         return [
-            f"{option('min_score')} is held against a score of {own}; that of the baseline is of "
+            f"{option('min_score')} is compared with a score of {own}; that of the baseline is of "
             f"{game_said(reference)}: a threshold fits scores of one kind alone"
         ]
     if own == _USUAL:
         return []
     return [
-        f"{option('min_score')} is held against a score of {own}, not of the usual {_USUAL}: a "
+        f"{option('min_score')} is compared with a score of {own}, not of the usual {_USUAL}: a "
         "threshold that was found with others says nothing of it"
     ]

@@ -25,7 +25,7 @@ class Differences:
     rows : tuple of ndarray of int
         Shared images as rows of the reference and of the other.
     clean : Difference or None
-        On untouched images; None where labels are the models' own answers, or there are none.
+        On clean images; None where labels are the models' own answers, or there are none.
     every : Difference
         Under all corruptions, mean over them and the severities.
     groups, corruptions : dict of str to Difference

@@ -95,7 +95,7 @@ class Prediction(Shown):
     presence : ndarray, shape (P, S, M)
         How far each band survives, in [0, 1].
     probability : ndarray, shape (K,)
-        Probability of the true class of the untouched images.
+        Probability of the true class of the clean images.
     foretold : ndarray, shape (K, P, S)
         The same under each perturbation: the game's multilinear extension at `presence`.
     settings : dict
@@ -349,7 +349,7 @@ def _check_fit(report: Report, snr: SnrReport) -> None:
         )
         raise ReportError(
             f"the signal-to-noise report does not fit the report: {'; '.join(differ)}; make it "
-            f"anew with iaside snr {options}"
+            f"again with iaside snr {options}"
         )
 
 

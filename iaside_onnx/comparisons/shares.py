@@ -1,4 +1,4 @@
-"""How much of a measured damage is spectral: stand-ins held against the corruptions themselves."""
+"""How much of a measured damage is spectral: stand-ins compared with the corruptions themselves."""
 
 from __future__ import annotations
 

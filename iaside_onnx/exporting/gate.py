@@ -141,7 +141,7 @@ def check_target(target: Path, overwrite: bool) -> None:
 def compare(
     path: Path, reference: Reference, images: Mapping[str, NDArray[Any]], tolerance: float
 ) -> Comparison:
-    """Hold a file's outputs against the framework's at every batch size.
+    """Compare a file's outputs with the framework's at every batch size.
 
     Raises
     ------

@@ -39,7 +39,7 @@ _MOST_BYTES = 1 << 30
 LONGEST_NAME = 1000
 
 
-# What images are held against: a class, a set of labels, a mask, or nothing that is read.
+# What images are compared with: a class, a set of labels, a mask, or nothing that is read.
 Held = Literal["class", "sets", "masks", "none"]
 _MASKS = (("images", "masks"), ("image", "mask"), ("x", "masks"), ("data", "masks"))
 # Of the images and of the labels, as options name them; None: the usual one.

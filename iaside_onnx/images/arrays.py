@@ -94,7 +94,7 @@ def npz_images(
     names : (str or None, str or None)
         Names of the arrays of images and labels; None: the usual ones.
     held : str
-        What images are held against, which labels have to be.
+        What images are compared with, which labels have to be.
 
     Raises
     ------
@@ -427,7 +427,7 @@ def _datasets(group: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[st
 def _array_images(
     path: Path, pair: tuple[str, str | None], images: Any, labels: Any, held: Held
 ) -> ArrayImages:
-    """Images with their labels, which are None where nothing is held against them."""
+    """Images with their labels, which are None where nothing is compared with them."""
     shape = images.shape
     known = labels is None or labels.shape is not None
     if images.dtype is None or shape is None or not known:

@@ -34,7 +34,7 @@ _MOST_TRIED = 100
 class Pairs:
     """Perturbed pictures of a sample, one for each of its images.
 
-    Small when pickled, so that workers elsewhere get it; they hold what they read against the
+    Small when pickled, so that workers elsewhere get it; they compare what they read with the
     digests in it.
 
     Attributes
@@ -137,14 +137,14 @@ class Pairs:
         return picture
 
     def _opened(self) -> ImageSource:
-        """The pictures; arrays are opened anew where a worker got this."""
+        """The pictures; arrays are opened again where a worker got this."""
         source = self._source
         if self._place is not None and isinstance(source, ArrayImages) and source.images is None:
             self._source = source = replace(source, images=stored_array(*self._place))
         return source
 
     def __getstate__(self) -> dict[str, Any]:
-        """Paths that hold anywhere on the machine, and digests to hold what is read against."""
+        """Paths that hold anywhere on the machine, and digests to compare what is read with."""
         source, place, known = self._source, self._place, Fingerprints()
         known.contents, known.pixels = dict(self._known.contents), dict(self._known.pixels)
         if isinstance(source, PhotoFiles):
@@ -291,7 +291,7 @@ def _missing(
             return f"{text}; did you mean {folder / name}?"
     if parent and last in _stems(folder, ""):
         return (
-            f"{text}: its pictures lie directly in it; lay them into the folders that {clean} has "
+            f"{text}: its pictures lie directly in it; put them into the folders that {clean} has "
             f"({parent}/, ...)"
         )
     return f"{text}; perturbed pictures need the paths of the clean ones, suffixes aside"

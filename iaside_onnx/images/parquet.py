@@ -252,7 +252,7 @@ _FITS: dict[str, Callable[[Any], bool]] = {"image": _is_image, "class": _is_labe
 
 
 def _label_column(path: Path, schema: Any, asked: str | None, held: Held) -> str:
-    """Name of the column of what the pictures are held against."""
+    """Name of the column of what the pictures are compared with."""
     usual = {"class": _LABEL_COLUMNS, "masks": _MASK_COLUMNS}.get(held)
     usual = usual or tuple(set_key(schema.names)) or ("labels",)
     return _column(path, schema, asked, usual, "label", "image" if held == "masks" else held)

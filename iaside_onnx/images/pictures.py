@@ -68,7 +68,7 @@ Naming = Literal["folders", "list", "words"]
 
 
 class Truths(Protocol):
-    """What images are held against where that is no class, by their ids."""
+    """What images are compared with where that is no class, by their ids."""
 
     def digest(self, name: str) -> bytes:
         """SHA-256 of what is known of an image."""
@@ -91,7 +91,7 @@ class ImageSource(ABC):
     truths : Truths or None
         What is known of each picture beside one class.
     unused : str or None
-        Which labels are there and were not read, as nothing is held against them.
+        Which labels are there and were not read, as nothing is compared with them.
     """
 
     ids: list[str]

@@ -37,7 +37,7 @@ from .shards import in_folder, named_by, other_file
 from .webdataset import tar_pictures
 
 LABEL_ORDERS = ("text", "number")
-# What `labels` takes for: the model's own answers to the untouched images.
+# What `labels` takes for: the model's own answers to the clean images.
 OWN_ANSWERS = "model"
 # The compressed ones are refused with what to do.
 _TAR = {".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst"}
@@ -122,7 +122,7 @@ class Reading:
 
     @property
     def held(self) -> Held:
-        """What images are held against."""
+        """What images are compared with."""
         if self.own_answers:
             return "none"
         return "masks" if self.masks else "sets" if self.sets else "class"

@@ -216,7 +216,7 @@ def _split(name: str) -> tuple[str, str]:
 def _sample(
     shard: Path, content: BinaryIO, key: str, members: Iterable[tarfile.TarInfo], held: Held
 ) -> tuple[tarfile.TarInfo, Any] | None:
-    """Picture and what it is held against of one key; None where both are missing.
+    """Picture and what it is compared with of one key; None where both are missing.
 
     That is a class number, the labels of a set as they are written, or the member of a mask.
     """
@@ -249,7 +249,7 @@ def _sample(
 
 
 def _held(shard: Path, content: BinaryIO, parts: dict[str, tarfile.TarInfo], held: Held) -> Any:
-    """What a picture is held against, of the members of its key; None where that is missing."""
+    """What a picture is compared with, of the members of its key; None where that is missing."""
     if held == "class":
         return _label(shard, content, parts)
     if held == "sets":

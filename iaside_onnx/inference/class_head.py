@@ -37,7 +37,7 @@ _SCALE = "logit_scale"
 # Numbers in a file of class embeddings.
 _MOST_NUMBERS = 1 << 28
 _FIT_BATCH = 16
-# Classes that are held against all others at a time.
+# Classes that are compared with all others at a time.
 _AT_ONCE = 1024
 # Digits of a fitted scale: what rounding between machines leaves alone.
 _DIGITS = 3
@@ -245,8 +245,8 @@ def _say_equal(
         one, two = (f"{at}" if names is None else f"'{names[at]}'" for at in pairs[0])
         more = f" (and {len(pairs) - 1} more pairs)" if len(pairs) > 1 else ""
         listener.warning(
-            f"{where}: classes {one} and {two} have the same direction{more}, so no image is told "
-            "to be the one or the other: the first is answered"
+            f"{where}: classes {one} and {two} have the same direction{more}, so nothing "
+            "decides between them: the first is answered"
         )
 
 
@@ -308,7 +308,7 @@ def _fitted(
     if scale is None:
         if not held.any():
             raise DataError(
-                f"{path}: holds one image of each class, so none can be held against a mean "
+                f"{path}: holds one image of each class, so none can be compared with a mean "
                 f"without it, by which the scale is fitted: give more images, or "
                 f"{option(_SCALE, like='S')}"
             )
@@ -319,7 +319,7 @@ def _fitted(
         "each" if held.all() else f"{int(held.sum())} that are not the only one of their class"
     )
     told = (
-        f"{held_out} held against the means without it, {right} {plural(right, 'is', 'are')} right"
+        f"{held_out} compared with the means without it, {right} {plural(right, 'is', 'are')} right"
     )
     listener.note(
         f"classes: means of {counted(len(labels), 'image')} of {path} in {classes} classes; "

@@ -112,7 +112,7 @@ def plain_kind(tail: str, columns: int | None) -> str:
 
 
 def settled_kind(scores: NDArray[np.float32], tail: str) -> str:
-    """What scores are by the graph's last nodes, held against their values on a few images.
+    """What scores are by the graph's last nodes, compared with their values on a few images.
 
     A sum, a mean or a product ends networks of logits, and ensembles of probabilities as well.
     Rows of logits that are never negative and all sum to 1 do not happen.

@@ -79,7 +79,7 @@ class Classifier(Opened):
     map_form : MapForm or None
         How a map of classes lies.
     mask_size : (height, width) or None
-        Of the masks that maps are held against; None: that of the map itself.
+        Of the masks that maps are compared with; None: that of the map itself.
     """
 
     scores: ScoreForm

@@ -99,7 +99,7 @@ class DetectionHead:
         return found.reshape(fed, -1)
 
     def confirm(self, found: NDArray[np.float32]) -> None:
-        """Hold detections of clean images, as `rows` gives them, against the form.
+        """Compare detections of clean images, as `rows` gives them, with the form.
 
         Raises
         ------

@@ -3,7 +3,7 @@
 Three sessions stand in a row, joined by tensors that stay on the model's device::
 
     companion: masks x bands -> the model's input     (one MatMul, a reshape, a cast)
-    model:     the audited file, its own bytes        (untouched)
+    model:     the audited file, its own bytes        (unchanged)
     tail:      scores, references -> a value each      (the task's; log Q(label | x_S) of classes)
 
 Coalition images are linear in the band images, and so is the affine part of preprocessing: it is
@@ -113,7 +113,7 @@ class Engine:
         The coalitions of every image, whose masks then stay on the device; None where each image
         has its own.
     whole : bool
-        The grand coalition is the untouched image itself and no sum of bands: its row stands before
+        The grand coalition is the clean image itself and no sum of bands: its row stands before
         that of the baseline.
     """
 
@@ -191,7 +191,7 @@ class Engine:
         start, stop : int
             Range of coalitions.
         references : array, shape (images, ...)
-            What the task holds each image against, such as the index of its class.
+            What the task compares each image with, such as the index of its class.
         batch : int, optional
             Forward passes in a run of the model; all at once by default.
         own : ndarray of uint64, shape (images, C), optional

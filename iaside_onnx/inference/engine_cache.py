@@ -48,7 +48,7 @@ def engine_options(
     folder = _cache() / hashlib.sha256(content.encode()).hexdigest()[:32]
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:  # it is built anew each time
+    except OSError:  # it is built again each time
         return found
     kept = {"trt_engine_cache_enable": "1", "trt_timing_cache_enable": "1"}
     places = {"trt_engine_cache_path": str(folder), "trt_timing_cache_path": str(folder)}

@@ -369,7 +369,7 @@ def _declared_class_count(output: Tensor | None) -> int | None:
 def _size_from(
     image: Tensor | None, layout: str | None, asked: Any, given: tuple[int, int] | None
 ) -> str | None:
-    """Whence a free size: the option, "imgsz" or "usual"; None where the file fixes it."""
+    """Where a free size is from: the option, "imgsz" or "usual"; None where the file fixes it."""
     if image is None or not image.size_is_free(layout):
         return None
     return on_command_line(option("size")) if asked else "imgsz" if given else "usual"

@@ -69,10 +69,10 @@ def _fault(path: str, size: int, _changed: int) -> str:
         try:
             end = max(_ends(file), default=0)
         except struct.error:
-            return f"cut off: its {size} bytes end within its header; copy it anew"
+            return f"cut off: its {size} bytes end within its header; copy it again"
     if end > size:
         return (
-            f"cut off: by its header it has at least {end} bytes, and here are {size}; copy it anew"
+            f"cut off: its header promises at least {end} bytes, and here are {size}; copy it again"
         )
     if not sys.executable:
         return ""
@@ -89,7 +89,7 @@ def _fault(path: str, size: int, _changed: int) -> str:
         return f"loading it does not end within {_SECONDS} s: it is damaged; copy it anew"
     if done.returncode == 0:
         return ""
-    return f"loading it ends the process ({_ending(done.returncode)}): it is damaged; copy it anew"
+    return f"loading it ends the process ({_ending(done.returncode)}): it is damaged; copy it again"
 
 
 def _ending(code: int) -> str:

@@ -1,7 +1,7 @@
 """A file opened so that it gives one row of scores an image: as its own bytes, or as a copy.
 
 Copies of the graph are made where its own bytes cannot serve: to free a fixed batch, to read a
-tensor that is no output, or to turn an output round. Each is held against the untouched file.
+tensor that is no output, or to turn an output round. Each is compared with the file as it is.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Edit = Callable[[onnx.ModelProto], onnx.ModelProto]
 Pixels = NDArray[np.float32]
 Shape = tuple[int, ...]
 
-# Largest relative difference between an edited copy and the untouched file.
+# Largest relative difference between an edited copy and the file as it is.
 _COPY_TOLERANCE = {"float16": 1e-2, "float32": 1e-3, "float64": 1e-6}
 # Largest difference between an output and the probabilities of what stands before its head.
 _HEAD_TOLERANCE = {"float16": 4e-3, "float32": 1e-5, "float64": 1e-6}
@@ -202,7 +202,7 @@ def open_source(
     allow_random : bool
         Open it even if its scores are random, or depend on the batch.
     wide : ndarray of float32, optional
-        More images, to hold a head against; by default `probe`.
+        More images, to try a head on; by default `probe`.
 
     Raises
     ------
@@ -377,7 +377,7 @@ def _before(
 def _free(
     source: Source, probe: Pixels, listener: Listener, *, declared: bool
 ) -> tuple[str, Model]:
-    """Make a fixed batch free in a copy and hold the copy against the untouched file."""
+    """Make a fixed batch free in a copy and compare the copy with the file as it is."""
     form, model = source.form, source.model
     expected, fixed = model.scores(probe), form.fixed_batch or 1
     say, cause = listener.note, f"batch: fixed at {fixed} in the file"

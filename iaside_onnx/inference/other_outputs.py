@@ -76,8 +76,8 @@ class ReadOutputs:
             why = f", and {self.detector.why}" if self.detector.why else ""
             listener.note(
                 f"{chosen}{what} {names} {has} {self.detector.words}: valued by matched boxes "
-                f"({option('head', NO_HEAD)} takes the numbers as they are); told from the outputs "
-                f"for {counted(self.images, 'image')}{why}"
+                f"({option('head', NO_HEAD)} takes the numbers as they are); found from the "
+                f"outputs for {counted(self.images, 'image')}{why}"
             )
             return DETECTOR
         if self.hint:

@@ -65,7 +65,7 @@ class Provider:
         Environment variable that names the devices which a process may use, where workers on one
         machine share them out.
     one_shape : bool
-        Runs of a new shape are planned or compiled anew, so the last one is filled up to the batch.
+        Runs of a new shape are planned or compiled again, so the last is filled up to the batch.
     engines : bool
         It builds an engine for a range of shapes, which takes minutes: the batch has to be given.
     package : str
@@ -148,7 +148,7 @@ _CUDA = Provider(
     advice="pip install 'iaside-onnx[cuda]' brings the libraries of CUDA 13, and "
     "'iaside-onnx[cuda12]' those of CUDA 12 with the onnxruntime for them",
     rounding="asked",
-    # Convolutions are planned anew for each shape; heuristics are the quick way to a plan.
+    # Convolutions are planned again for each shape; heuristics are the quick way to a plan.
     options=lambda tf32: {"use_tf32": str(int(tf32)), "cudnn_conv_algo_search": "HEURISTIC"},
     first_batch=16,
     first_bytes=320_000_000,  # 512 passes at 224 pixels

@@ -27,7 +27,7 @@ def check_pixel_range(
     asked: bool,
     labelled: bool = True,
 ) -> None:
-    """Hold the recipe in use against the range that the graph seems made for.
+    """Compare the recipe in use with the range that the graph seems made for.
 
     What the graph says is a guess, so where they disagree both are tried on a few labelled images.
 

@@ -17,7 +17,7 @@ from .small_graph import SmallGraph
 
 
 class Reference(NamedTuple):
-    """What an image is held against: type and shape of one image's, as the tail takes it.
+    """What an image is compared with: type and shape of one image's, as the tail takes it.
 
     The tail takes a row for every pass; where it is `an_image`, one for every image, whose passes
     follow each other: references may be large.
@@ -32,7 +32,7 @@ class Task(Protocol):
     """What a model's scores mean, and what is asked of them.
 
     Raw scores become *readings* of an image, which all comparisons are made of. References are
-    what images are held against, one row each: what is known of them, or the model's own answers.
+    what images are compared with, one row each: what is known of them, or the model's own answers.
 
     Attributes
     ----------
@@ -54,12 +54,12 @@ class Task(Protocol):
 
     @property
     def reference(self) -> Reference:
-        """What an image is held against."""
+        """What an image is compared with."""
 
     def seen(self, scores: NDArray[np.float32]) -> Self:
         """The task that has seen the raw scores of further clean images of the sample too.
 
-        The value of an image held against its own clean answer must not depend on it.
+        The value of an image compared with its own clean answer must not depend on it.
         """
 
     def learned(self) -> Self:
@@ -111,7 +111,7 @@ class Task(Protocol):
     def change(
         self, readings: NDArray[np.float64], clean: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """How far readings lie from those of the untouched image, shape (n,); 0 if they are it."""
+        """How far readings lie from those of the clean image, shape (n,); 0 if they are it."""
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""Outputs that are no classes: how far they agree with those of the untouched image."""
+"""Outputs that are no classes: how far they agree with those of the clean image."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .task import Reference
 class Agreement:
     """Depth maps, regressions, several heads: the value is 1 less the disagreement of outputs.
 
-    References are the model's outputs for the untouched image, one after another in a row, and
+    References are the model's outputs for the clean image, one after another in a row, and
     readings are outputs as they are.
 
     Attributes
@@ -172,7 +172,7 @@ class Agreement:
         return self.numbers(readings, references)[:, 0]
 
     def answers(self, readings: NDArray[Any]) -> NDArray[np.float32]:
-        """The outputs, which other outputs are held against."""
+        """The outputs, which other outputs are compared with."""
         return np.asarray(readings, np.float32)
 
     def right(self, readings: NDArray[Any], references: NDArray[Any]) -> NDArray[np.bool_]:
@@ -191,7 +191,7 @@ class Agreement:
         return margin, margin <= 0
 
     def change(self, readings: NDArray[Any], clean: NDArray[Any]) -> NDArray[np.float64]:
-        """Disagreement with the untouched image's outputs, 0 or more."""
+        """Disagreement with the clean image's outputs, 0 or more."""
         return 1 - self.worth(readings, clean)
 
 

@@ -1,4 +1,4 @@
-"""Detectors whose head is known: how well detections match those of the untouched image."""
+"""Detectors whose head is known: how well detections match those of the clean image."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How far outputs of any kind agree with those of the untouched image (method, section 10).
+"""How far outputs of any kind agree with those of the clean image (method, section 10).
 
 ``1 - mean over channels c of ||o_c(x_S) - o_c(x)||^2 / D_c``, where ``D_c`` is the mean of the same
-distance between two different images of the sample: 1 at the untouched image, 0 on average at the
+distance between two different images of the sample: 1 at the clean image, 0 on average at the
 output of another one, 1/2 at the mean output of a large sample; it may fall below 0.
 """
 

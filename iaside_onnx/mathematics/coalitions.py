@@ -46,7 +46,7 @@ def default_passes(estimator: str, players: int) -> int:
 def drawn_count(estimator: str, players: int, passes: int | None = None) -> int:
     """Coalitions in a row: empty and grand one, and as many whole draws as the passes allow.
 
-    The value of the grand coalition is known from the untouched image, so it costs no pass. Raises
+    The value of the grand coalition is known from the clean image, so it costs no pass. Raises
     `UsageError` where not even one draw fits, or more fit than a row may hold.
     """
     if estimator == "exact":

@@ -34,7 +34,7 @@ def relative_corruption_errors(
     ``sum_s (E_s - E_clean) / sum_s (B_s - B_clean)``: how much more a model errs than on clean
     images, against how much more the baseline does.
 
-    The errors on untouched images have the shape (...); see `corruption_errors` for the others. The
+    The errors on clean images have the shape (...); see `corruption_errors` for the others. The
     result is negative where one of the two gains by a corruption.
 
     Examples

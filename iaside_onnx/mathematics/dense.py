@@ -1,4 +1,4 @@
-"""Maps of class scores, a score a pixel, held against masks (method, section 10).
+"""Maps of class scores, a score a pixel, compared with masks (method, section 10).
 
 Maps have their classes first, shape (classes, height, width); masks hold the class of each pixel,
 and -1 where a pixel does not count.

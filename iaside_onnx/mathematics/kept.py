@@ -1,7 +1,7 @@
 """What a model keeps of its accuracy under corruptions, with intervals that few images do not fool.
 
-``kept = (A_c - q) / (A_clean - q)``: accuracy A_c under corruption c and A_clean on untouched
-images, both counted from the accuracy q of guessing. 1 is as on untouched images, 0 no better than
+``kept = (A_c - q) / (A_clean - q)``: accuracy A_c under corruption c and A_clean on clean
+images, both counted from the accuracy q of guessing. 1 is as on clean images, 0 no better than
 guessing.
 
 The intervals are of the bootstrap over images, the answers to an image and to its corrupted
@@ -12,9 +12,9 @@ on the side of "kept". Two things need more than that:
 
 - n images that all say the same have resamples that all say the same, so no width. What n images
   did not show may yet happen to a share 1 - tail^(1/n) of all others. So an end is never nearer
-  than where such a share takes it: for the lower end images that only the untouched version of is
+  than where such a share takes it: for the lower end images that only the clean version of is
   answered right, for the upper end images of which only the corrupted one is.
-- A resample may lie at or below q on untouched images, where the ratio says nothing. It counts as
+- A resample may lie at or below q on clean images, where the ratio says nothing. It counts as
   below every lower end and as above every upper one.
 """
 
@@ -61,7 +61,7 @@ class Resampled:
     means : ndarray, shape (k,)
         Shares of right answers.
     clean : float or None
-        The same of untouched images; None where the quantity is the shares themselves.
+        The same of clean images; None where the quantity is the shares themselves.
     guess : float
         Accuracy of guessing.
     least : float
@@ -143,12 +143,12 @@ def unseen_share(images: int, tail: float) -> float:
 
 
 def kept(right: Any, clean: Any, guess: float) -> Array:
-    """What is kept of the accuracy on untouched images; not a number where that is at most q.
+    """What is kept of the accuracy on clean images; not a number where that is at most q.
 
     Parameters
     ----------
     right, clean : array
-        Shares of right answers to corrupted and to untouched images, of shapes that broadcast.
+        Shares of right answers to corrupted and to clean images, of shapes that broadcast.
     guess : float
         q, the share of right answers that guessing gives.
 
@@ -169,7 +169,7 @@ def resampled_kept(clean: NDArray[Any], right: NDArray[Any], guess: float, seed:
     Parameters
     ----------
     clean : array of bool, shape (n,)
-        Right answers to untouched images.
+        Right answers to clean images.
     right : array, shape (n, k)
         Right answers to each image under each corruption, in [0, 1] where it is a mean over
         severities.

@@ -1,4 +1,4 @@
-"""Several labels an image: log-odds of classes held against sets of labels (method, section 10).
+"""Several labels an image: log-odds of classes compared with sets of labels (method, section 10).
 
 Every class is a question of its own, answered yes or no. Shapes are (n, classes) of log-odds
 log(p / (1 - p)) and of sets, which are True where an image has the label.

@@ -164,7 +164,7 @@ class _Parts:
 
     def detectable(self, level: float) -> NDArray[np.float64]:
         """True difference that is seen with a probability of `POWER`, these variances granted."""
-        # The variance between trainings is estimated anew each time: chi-squared over r.
+        # The variance between trainings is estimated again each time: chi-squared over r.
         shares = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
         scales = chdtri(self.replicates, shares)[:, None] / self.replicates
         half = replace(self, trainings=scales * self.trainings).half(level)

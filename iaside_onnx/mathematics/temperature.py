@@ -21,7 +21,7 @@ def log_softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
 def fit_temperature(logits: NDArray[Any], labels: NDArray[np.int64]) -> float:
     """Temperature in [0.01, 100] that minimises the mean negative log-likelihood.
 
-    From logits or log-probabilities of untouched images, shape (n, classes), and their labels. It
+    From logits or log-probabilities of clean images, shape (n, classes), and their labels. It
     is rounded to six significant digits, so that it is the same on every machine.
     """
     rows = np.arange(len(labels))

@@ -139,7 +139,7 @@ class Game(Measurement[Report]):
     outputs : int
         Of which distances are kept.
     check : CleanCheck or None
-        None where the grand coalition is not the untouched image.
+        None where the grand coalition is not the clean image.
     """
 
     asked: Settings
@@ -164,7 +164,7 @@ class Game(Measurement[Report]):
 
     @property
     def grand_is_known(self) -> bool:
-        """Whether the last column is that of the untouched image, which the clean pass scored."""
+        """Whether the last column is that of the clean image, which the clean pass scored."""
         return self.asked.chosen_estimator != "exact" and self.asked.output_map == "real"
 
     @property

@@ -32,7 +32,7 @@ _ALIKE = (
 
 @dataclass(frozen=True)
 class CleanCheck:
-    """The grand coalition is the untouched image, so its value is known from the clean pass.
+    """The grand coalition is the clean image, so its value is known from the clean pass.
 
     An engine that joins sessions wrongly, a provider that reads stale memory, or a worker that runs
     something else is found out here, whatever it runs on.
@@ -40,7 +40,7 @@ class CleanCheck:
     Attributes
     ----------
     clean : ndarray of float32, shape (K,)
-        Value of the untouched image at each position of the sample; NaN: not known.
+        Value of the clean image at each position of the sample; NaN: not known.
     tolerance : tuple of float
         By how much values of one image may differ, and by which share of them beside.
     quantity : str

@@ -40,7 +40,7 @@ _ODDITIES = (
     "have 16 bits or more a channel; values above 255 are clipped, as in torchvision's loader: "
     "convert them to 8 bits first",
     "have transparent pixels; the colours stored under them are used, as in torchvision's loader: "
-    "lay them on a background first",
+    "put them on a background first",
 )
 
 
@@ -53,7 +53,7 @@ class CleanPass:
     statistics : SampleStatistics
         Of the whole sample, where rows depend on it; else of the images of the shard.
     predicted : ndarray of int64, shape (n,)
-        Top-1 index in the model's output for the untouched images of the shard; all 0 where that
+        Top-1 index in the model's output for the clean images of the shard; all 0 where that
         has no classes.
     targets : ndarray, shape (K, ...)
         Those of the subject, or the model's own answers where these are taken.
@@ -225,12 +225,12 @@ class _Answers:
 
 
 def _say_task(subject: Subject, clean: NDArray[np.float32], learned: str) -> None:
-    """Note what images are held against, where that is no class."""
+    """Note what images are compared with, where that is no class."""
     kind = subject.classifier.kind
     whose = "the model's own answers" if subject.own_answers else "the labels"
     subject.listener.note(
-        f"task: {kind.what}; {len(clean)} images are held against {whose}, mean {kind.quantity} "
-        f"{float(clean.mean()):.3f} untouched; there is no accuracy"
+        f"task: {kind.what}; {len(clean)} images are compared with {whose}, mean {kind.quantity} "
+        f"{float(clean.mean()):.3f} on clean images; there is no accuracy"
     )
     if learned:
         subject.listener.note(learned)

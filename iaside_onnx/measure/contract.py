@@ -26,7 +26,7 @@ from .clean_pass import CleanPass
 from .subject import Subject
 
 # Takes a position of the sample, and its finished row or part of a row, which is copied at once:
-# the caller may fill the same array anew for the next image.
+# the caller may fill the same array for the next image.
 Store = Callable[[int, NDArray[Any]], None]
 # Takes the work done since the last call, in the unit of `Measurement.work`.
 Advance = Callable[[int], None]
@@ -69,7 +69,7 @@ class Filled:
 
     @property
     def predicted(self) -> NDArray[np.int64]:
-        """Classes of the untouched images as the labels count them, shape (n,)."""
+        """Classes of the clean images as the labels count them, shape (n,)."""
         assert self.clean is not None
         return self.clean.predicted[self.used] - self.subject.classifier.label_offset
 

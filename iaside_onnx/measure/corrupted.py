@@ -60,7 +60,7 @@ def corrupted(
     threads: int,
     own: Sequence[Callable[[int], list[NDArray[np.float32]]]] = (),
 ) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
-    """Each image of `positions` untouched, then under each corruption and severity, in order.
+    """Each image of `positions` clean, then under each corruption and severity, in order.
 
     `measure_robustness` and `measure_snr` perturb images alike with one seed.
 
@@ -92,7 +92,7 @@ def perturbed(
     threads: int,
     own: Sequence[Callable[[int], list[NDArray[np.float32]]]] = (),
 ) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
-    """Each image of `positions` untouched, then as `make` perturbs it, in order.
+    """Each image of `positions` clean, then as `make` perturbs it, in order.
 
     The order, and each image, is the same however many threads there are.
 
@@ -111,7 +111,7 @@ def perturbed(
     Yields
     ------
     position, column : int
-        Column -1 is the untouched image, the others count severities within perturbations.
+        Column -1 is the clean image, the others count severities within perturbations.
     image : ndarray of float32, shape (C, H, W)
     """
 

@@ -162,7 +162,7 @@ def _value_of(subject: Subject, value: str | None) -> str:
         held = [kind.value]
     if value is not None and value not in held:
         choose = option("value", *held)
-        raise InvalidOption("value", value, f"{kind.what} is told in {choose}")
+        raise InvalidOption("value", value, f"{kind.what} is counted in {choose}")
     return value or held[0]
 
 

@@ -91,7 +91,7 @@ def fit_filter(
         Weights along a side of the kernel: odd, from 3 to 15. Otherwise the smallest that makes all
         but a hundredth of the change that is wanted.
     max_clean_loss : float
-        Of the accuracy on untouched images, in (0, 1).
+        Of the accuracy on clean images, in (0, 1).
     confidence : float
         Coverage of the intervals, in (0, 1).
     force : bool

@@ -176,7 +176,7 @@ def play(
     name : callable
         Position to the image's id, for errors.
     check : CleanCheck, optional
-        Holds every image's grand coalition against the clean pass. Where it is none of the
+        Compares every image's grand coalition with the clean pass. Where it is none of the
         coalitions it runs among them, since only the runs that make the table can vouch for it.
     """
     if not positions:

@@ -1,6 +1,6 @@
 """Models and images that are given as objects, not as files: a measurement reads files alone.
 
-They are laid into a private folder for the time of a call, under names that do not change, so a
+They are put into a private folder for the time of a call, under names that do not change, so a
 report is the one that files of the same content would have given, wherever the folder was.
 """
 
@@ -61,7 +61,7 @@ def as_files(
     Raises
     ------
     UsageError
-        Something that cannot be laid into a file.
+        Something that cannot be put into a file.
     """
     if not (is_in_memory(model) or is_in_memory(images)):
         yield model, images, listener

@@ -1,4 +1,4 @@
-"""Which class of the model each image is of: folder names held against the names of classes."""
+"""Which class of the model each image is of: folder names compared with the names of classes."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def settle_labels(
 
 
 def _files_by_names(sample: Sample, names: ModelNames) -> Sample:
-    """Hold picture files against the names of the model's classes, before labels are settled."""
+    """Compare picture files with the names of the model's classes, before labels are settled."""
     source = sample.source
     if not isinstance(source, PhotoFiles):
         return sample
@@ -239,7 +239,7 @@ def _by_name(
 ) -> dict[int, int] | None:
     """The model's class of each class of the images, by name; refused where that is not settled.
 
-    None where no class of the images bears a name, and names on one side are mere numbers.
+    None where no class of the images bears a name, and names on one side are only numbers.
     """
     what, several = {
         "folders": ("class folder", "class folders"),

@@ -1,4 +1,4 @@
-"""The model's own outputs for untouched images, where they are too large to be kept for all."""
+"""The model's own outputs for clean images, where they are too large to be kept for all."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class Wanted:
         _check_names([*made, *(place.name for place in (*of_sets, *plain))])
         pictures = len(sample) * (len(of_sets) * len(levels) + len(plain))
         subject.listener.note(
-            f"perturbed: {pictures:,} pictures are read and held against the clean ones"
+            f"perturbed: {pictures:,} pictures are read and compared with the clean ones"
         )
         own = [
             Own(each.name, tuple(each.pairs(sample, clean, level) for level in levels), True)

@@ -166,7 +166,7 @@ class Paired(Perturbation):
         """See `Perturbation`."""
         images = len(subject.sample)
         subject.listener.note(
-            f"{self.stem}: {images:,} perturbed pictures are read and held against the clean ones"
+            f"{self.stem}: {images:,} perturbed pictures are read and compared with the clean ones"
         )
         pairs = Pairs.of(subject.sample, self.place, subject.request.reading.images)
         if pairs.unchanged == images:

@@ -64,7 +64,7 @@ class RunOptions(TypedDict, total=False):
     labels : path or "model", optional
         Says which file is of which class: a CSV file with the columns ``file`` and ``label``, or
         another of the layouts that ``docs/images.md`` lists. "model" takes the model's own answers
-        to the untouched images, of which accuracy is not known (``"./model"`` is a file).
+        to the clean images, of which accuracy is not known (``"./model"`` is a file).
     columns : str, optional
         "FILE,LABEL": the columns of `labels`, where they have no usual names.
     class_names : path or "none", optional

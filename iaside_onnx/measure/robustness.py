@@ -342,9 +342,9 @@ class Robustness(Measurement[RobustnessReport]):
         return range(column, column + (len(self.severities) if alike else 1))
 
     def _describe(self, column: int) -> str:
-        """A column of the corruptions in words; -1 is the untouched image."""
+        """A column of the corruptions in words; -1 is the clean image."""
         if column < 0:
-            return "untouched"
+            return "clean"
         row, severity = divmod(column, len(self.severities))
         if len(self._cells_of(column)) > 1:
             return self.perturbations[row]

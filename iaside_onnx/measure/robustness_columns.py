@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..results.robustness import RobustnessReport
 from ..storage.partial import Columns
 
-# Numbers in a row of the table: of the untouched image, of each corruption at a severity, and of
+# Numbers in a row of the table: of the clean image, of each corruption at a severity, and of
 # each attack.
 CLEAN, OF_CELL, OF_ATTACK = 2, 4, 3
 # Attributes of a report that its settings lack.

@@ -72,7 +72,7 @@ def measure(
     view : dict
         How the result is viewed, as its `view` takes it.
     labelled : bool
-        The measurement needs the true classes, and a pass of the untouched images.
+        The measurement needs the true classes, and a pass of the clean images.
     known : Result, optional
         The same of fewer of these images: its rows are taken over. Refused where it is of something
         else.
@@ -166,7 +166,7 @@ def _measured(
         learned = subject.learned is not None and subject.learned.learns
         if known is not None and learned:
             subject.listener.note(
-                "all images are measured anew: when an answer is right depends on the whole sample"
+                "all images are measured again: when an answer is right depends on the whole sample"
             )
         elif known is not None:
             _take_over(known, measurement, subject, settings, partial)

@@ -329,15 +329,15 @@ class SignalToNoise(Measurement[SnrReport]):
         stream = corrupted(
             pixels, subject.keys, positions, *what, subject.seed, features=features, threads=threads
         )
-        untouched, signal = np.empty(0, np.float32), np.empty(0)
+        clean, signal = np.empty(0, np.float32), np.empty(0)
         spectrum: NDArray[np.complexfloating[Any, Any]] = np.empty(0, np.complex128)
         noise = np.empty((3, self._cells, self.grid.rings + 1))
         for position, column, image in stream:
             if column < 0:
-                untouched, spectrum = image, self.grid.spectrum(image)
+                clean, spectrum = image, self.grid.spectrum(image)
                 signal = self.grid.signal(spectrum)
             else:
-                added = self.grid.spectrum(image - untouched)
+                added = self.grid.spectrum(image - clean)
                 noise[:, column] = self.grid.noise(spectrum, added)
                 advance(1)
             if column == self._cells - 1:

@@ -76,18 +76,18 @@ def check_size(snr: SnrReport, size: tuple[int, int], channels: int, path: str) 
     if (settings["height"], settings["width"]) != size:
         raise ReportError(
             f"the signal-to-noise report is of images of {settings['height']}x{settings['width']} "
-            f"pixels, and {path} takes {wanted}; make it anew with iaside snr {option('size')} "
+            f"pixels, and {path} takes {wanted}; make it again with iaside snr {option('size')} "
             f"{wanted}"
         )
     if settings.get("edges") is not None:
         raise ReportError(
             f"the signal-to-noise report has {bands_said(settings)}, and stand-ins are made on "
-            f"rings of equal width; make it anew with iaside snr {option('spacing', LINEAR)}"
+            f"rings of equal width; make it again with iaside snr {option('spacing', LINEAR)}"
         )
     if settings["channels"] != channels:
         raise ReportError(
             f"the signal-to-noise report is of {counted(settings['channels'], 'channel')}, and "
-            f"{path} takes {channels}; make it anew {'with' if channels == 1 else 'without'} "
+            f"{path} takes {channels}; make it again {'with' if channels == 1 else 'without'} "
             f"iaside snr {option('grey', True)}"
         )
 

@@ -83,10 +83,10 @@ def measure_stand_ins(
         By default 32, or as many as the size resolves.
     norm : {"linf", "l2", "l1"}
     placed : bool
-        Lay the noise where the corruption lays its own: with the local energy of what it leaves
+        Place the noise where the corruption has its own: with the local energy of what it leaves
         besides the gain, within a window of a twentieth of the side.
     measured : path or RobustnessReport, optional
-        What will be held against the result: refused at once where it is of another model, other
+        What will be compared with the result: refused at once where it is of another model, other
         images, or has no corruption and severity in common.
     confidence : float
         Coverage of the intervals, in (0, 1).
@@ -280,9 +280,9 @@ class StandIns(Measurement[StandInReport]):
         return [fill]
 
     def _describe(self, column: int) -> str:
-        """A stand-in in words; -1 is the untouched image."""
+        """A stand-in in words; -1 is the clean image."""
         if column < 0:
-            return "untouched"
+            return "clean"
         row, level = divmod(column, len(self.severities))
         return f"stand-in of {self.perturbations[row]}, severity {self.severities[level]}"
 

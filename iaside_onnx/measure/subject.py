@@ -50,7 +50,7 @@ class Subject:
     positions : list of int
         Images that are measured, ascending; row n of a table is that of image positions[n].
     targets : ndarray, shape (n, ...)
-        What the task holds each image of the whole sample against: classes in the model's output,
+        What the task compares each image of the whole sample with: classes in the model's output,
         all 0 where no labels are needed. Where the model's own answers are taken, those of the
         positions, as the clean pass found them.
     model : Classifier or None
@@ -250,7 +250,7 @@ def open_subject(request: Request, *, labelled: bool = True) -> Subject:
 
 
 def without_labels(request: Request) -> Request:
-    """A request that holds images against the model's own answers; refused where labels are given.
+    """A request that compares images with the model's own answers; refused where labels are given.
 
     Raises
     ------
@@ -262,7 +262,7 @@ def without_labels(request: Request) -> Request:
             given = str(value) if isinstance(value, Path) else value
             raise UsageError(
                 f"{option(name, given)} goes with classes, and this model is audited without "
-                "labels: each image is held against the model's own answer to it; leave it out"
+                "labels: each image is compared with the model's own answer to it; leave it out"
             )
     return replace(request, reading=replace(reading, own_answers=True))
 

@@ -1,4 +1,4 @@
-"""What images are held against where that is no class: sets of labels, and masks."""
+"""What images are compared with where that is no class: sets of labels, and masks."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def without_truths(kind: TaskKind, reading: Reading) -> str | None:
         )
     if kind.name == "dense" and not masks and not reading.brings_labels:
         return (
-            f"the model gives {kind.what}, which is held against masks: give "
+            f"the model gives {kind.what}, which is compared with masks: give "
             f"{option('labels', like='FOLDER')} with a mask for each picture, of the same name, or "
             f"{own} for its own clean answers"
         )
@@ -59,7 +59,7 @@ def without_truths(kind: TaskKind, reading: Reading) -> str | None:
 def settled_truths(
     sample: Sample, positions: list[int], classifier: Classifier, request: Request
 ) -> tuple[Classifier, NDArray[Any]]:
-    """What images are held against by labels that are given: the model as it takes them, and these.
+    """What images are compared with, of given labels: the model as it takes them, and these.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Holds a file against the model and the images that it names, and does some of its rows again.
+"""Compares a file with the model and the images that it names, and does some of its rows again.
 
 Rows are done again by the jobs themselves: a partial file gets all rows of the report but some, and
 the job goes on with it. So a row done again is made exactly as it was the first time, and whatever
@@ -203,7 +203,7 @@ def _same_images(result: Any, reading: Reading) -> Check:
     unlike = result.settings.get("task") in ("several-labels", "dense") and reading.labels is None
     if unlike and not reading.own_answers:
         raise UsageError(
-            f"{option('images')}: the images were held against labels; give these with "
+            f"{option('images')}: the images were compared with labels; give these with "
             f"{option('labels')} as well"
         )
     sample = Sample(source, np.array([places[name] for name in result.image_ids], np.intp))
@@ -225,7 +225,7 @@ def _same_images(result: Any, reading: Reading) -> Check:
 
 
 def _by_names(sample: Sample, labels: NDArray[np.int64], names: list[str] | None) -> bool:
-    """Whether labels are those of images whose classes have names, which the model numbers anew.
+    """Whether labels are of images whose classes have names, which the model numbers otherwise.
 
     A name that the result does not have must have one number of its own.
     """
@@ -299,7 +299,7 @@ def _of_robustness(report: RobustnessReport) -> _Redo:
     )
     cells = len(report.perturbations) * len(report.severities)
     parts = table_parts(cells, len(attacks), tallied)
-    early = report.max_prob is None  # holds no such probabilities, so none are held against it
+    early = report.max_prob is None  # holds no such probabilities, so none are compared with it
 
     def rows_of(one: RobustnessReport) -> NDArray[np.float32]:
         return table_of(replace(one, max_prob=None, corrupted_max_prob=None) if early else one)
@@ -449,7 +449,7 @@ def _redone(
     if hasattr(result, "predicted"):
         turned = int((again.predicted != result.predicted).sum())
     if turned > (_TURNED * len(table) if coarse else 0):
-        return Check("rows", False, f"{turned} untouched images are put into another class")
+        return Check("rows", False, f"{turned} clean images are put into another class")
     if worst == 0:
         return Check("rows", True, f"{done}: the same bit for bit")
     text = f"{done}: they differ by up to {worst:.3g}, at most {limit:g} is rounding"
@@ -484,7 +484,7 @@ def _settings(result: Any, folder: Path, given: dict[str, Any]) -> dict[str, Any
         names -= {"absence", "output_map"}
     if not isinstance(result, Report | DamageReport):
         names -= {"estimator", "passes", "separate_dc"}
-    if settings.get("spacing") != GIVEN:  # which the images or the number of bands give anew
+    if settings.get("spacing") != GIVEN:  # which the images or the number of bands give
         names -= {"edges"}
     options = {name: settings[name] for name in sorted(names) if name in settings}
     if "bands" in settings:

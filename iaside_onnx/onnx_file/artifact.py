@@ -180,7 +180,7 @@ def _parsed(path: Path, content: bytes) -> onnx.ModelProto:
 
 
 def _no_model(path: Path, content: bytes, otherwise: str) -> ArtifactError:
-    """The error for bytes that hold no graph: what they are, where that can be told."""
+    """The error for bytes that hold no graph: what they are, where that is known."""
     kind = kind_of_file(content[:HEAD_BYTES], path.name, content)
     return ArtifactError(f"{path}: not an ONNX file" + (f" but {kind}" if kind else otherwise))
 

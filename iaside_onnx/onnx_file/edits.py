@@ -102,7 +102,7 @@ def with_filter(
     if opset < _OLDEST_OPSET:
         raise ArtifactError(
             f"the graph is of ONNX opset {opset}, and a filter needs {_OLDEST_OPSET} or later; "
-            "export the model anew"
+            "export the model again"
         )
     copy = deepcopy(model)
     value = next(value for value in copy.graph.input if value.name == name)

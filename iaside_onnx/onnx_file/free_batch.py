@@ -1,7 +1,7 @@
 """Make the batch of a graph free by editing a copy of it.
 
 One of the cases in which other bytes than the file's are run; callers verify the copy against the
-untouched file and say so in the report.
+original file and say so in the report.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def free_batch(
     """A copy of the model whose batch dimension is free.
 
     The first dimension of the image input becomes symbolic, and stored shapes of all that follows
-    are dropped (the runtime infers them anew). Nodes that insist on the batch are edited:
+    are dropped (the runtime infers them again). Nodes that insist on the batch are edited:
     constant shapes of Reshape and Expand, a Squeeze or Gather that drops the batch of 1, and
     constants that hold one part an image where parts are joined.
 

@@ -112,7 +112,7 @@ def _chart(audit: Audit, group: GroupVerdict) -> Chart:
         f"answer-{group.kind}",
         group.kind.capitalize(),
         f"A dot for each corruption: share of {found.answers}, with its interval. "
-        f"{'' if found.accuracy is None else f'Untouched images: {clean:.2f}; '}"
+        f"{'' if found.accuracy is None else f'Clean images: {clean:.2f}; '}"
         f"{f'guessing: {found.guess:.2f}; ' if found.guess else ''}"
         f"at least {kept:.2f} is to be kept.",
         f"share of {found.answers}",

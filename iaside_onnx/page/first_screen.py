@@ -60,7 +60,7 @@ def _damages_of(facts: Facts, report: Report) -> list[DamageReport]:
 
 
 def _commands(audit: Audit) -> dict[str, list[str]]:
-    """How to hold another model against this one, and this one to a bound."""
+    """How to compare another model with this one, and hold this one to a bound."""
     found = {"compare": ["iaside", "compare", _REPORT, "NEW.h5"]}
     if audit.verdicts.reason is None:
         found["gate"] = ["iaside", "gate", _MEASURED, *audit.gate.words]
@@ -120,7 +120,7 @@ def _single(report: DamageReport) -> str:
         points(*(float(end) / 100 for end in (each.value, each.low, each.high)))
         for each in (report.clean, report.perturbed)
     )
-    return f"{text}: {perturbed} {kept}, untouched {clean}, n = {len(report.labels)}"
+    return f"{text}: {perturbed} {kept}, clean {clean}, n = {len(report.labels)}"
 
 
 def _target(facts: Facts, number: int) -> str:

@@ -134,7 +134,7 @@ def _kinds(report: RobustnessReport) -> list[str]:
 
 
 def _row(report: RobustnessReport, found: Verdicts | None, kinds: Sequence[str]) -> dict[str, Any]:
-    """Untouched, under all corruptions, under each group with its verdict, and the worst."""
+    """Clean, under all corruptions, under each group with its verdict, and the worst."""
     at = [report.severities.index(level) for level in levels(report)]
     right = report.right_shares[1][:, :, at]
     of = np.array([report.settings["kinds"][name] for name in report.perturbations])
@@ -202,7 +202,7 @@ def _pair(
     """Rows of the table of one pair, the largest loss first, its chart and its sentence."""
     worst = dict(sorted(found.corruptions.items(), key=lambda item: item[1].difference))
     groups = dict(sorted(found.groups.items(), key=lambda item: item[1].difference))
-    rows = [] if found.clean is None else [["untouched images", *_cells(found.clean)]]
+    rows = [] if found.clean is None else [["clean images", *_cells(found.clean)]]
     rows.append(["all corruptions", *_cells(found.every)])
     rows += [[words(name), *_cells(each)] for name, each in groups.items()]
     return {
@@ -245,7 +245,7 @@ def _sentence(found: Differences, names: tuple[str, str], counted: str, level: f
         parts = [f"{words(kind)} {_signed(found.groups[kind])}" for kind in told]
         text += f"; by group it differs under {', '.join(parts)}"
     if found.clean is not None:
-        text += f"; untouched: {_signed(found.clean)}"
+        text += f"; clean: {_signed(found.clean)}"
     return f"{text}."
 
 
@@ -317,7 +317,7 @@ def right_rows(labels: Sequence[str], measured: Mapping[int, RobustnessReport]) 
         "errors",
         f"{counted.capitalize()} under each corruption, mean of {_levels(first.severities)}",
         f"A dot for each model and corruption: share of {counted}, mean over severities, with its "
-        "interval; the largest loss on top. Lines: untouched images"
+        "interval; the largest loss on top. Lines: clean images"
         f"{', and guessing' if guess else ''}.",
         f"share of {counted}",
     )

@@ -1,4 +1,4 @@
-"""Whether a page is what its reports give: it is made again from them, and held against that."""
+"""Whether a page is what its reports give: it is made again from them, and compared with that."""
 
 from __future__ import annotations
 

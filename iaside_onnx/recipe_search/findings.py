@@ -129,7 +129,7 @@ def _fit(candidates: list[Candidate]) -> list[str]:
 
 
 def pixel_range_on_images(inspection: dict[str, Any]) -> list[str]:
-    """Hold the range that the graph seems made for against the best candidate.
+    """Compare the range that the graph seems made for with the best candidate.
 
     Parameters
     ----------

@@ -102,7 +102,7 @@ def search_recipes(
         check_no_input(labels_file, request.inputs)
     refuse_own_answers(
         request,
-        f"preprocessings are held against true labels; give {option('preprocess', like='NAME')}",
+        f"preprocessings are compared by true labels; give {option('preprocess', like='NAME')}",
     )
     sample, _ = open_sample(request)
     if labels_file is not None:
@@ -121,7 +121,7 @@ def search_recipes(
         raise ChangedModelError(model)
     refuse_other_tasks(
         classifier,
-        f"preprocessings are held against right answers; give {option('preprocess', like='NAME')}",
+        f"preprocessings are compared by right answers; give {option('preprocess', like='NAME')}",
     )
     sample, classifier = settle_labels(sample, classifier, reading, listener)
     search = _Search(classifier, sample, size, given, listener, seconds)

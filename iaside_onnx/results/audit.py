@@ -363,7 +363,7 @@ def _of_kind(path: Path, result: Any, kind: type[Any]) -> Any:
 
 
 def _accuracy(found: Verdicts) -> dict[str, Any]:
-    """On untouched images; null where labels are the model's own answers."""
+    """On clean images; null where labels are the model's own answers."""
     if found.accuracy is None:
         return {"right": None, "low": None, "high": None, "n": found.clean.n}
     return found.accuracy.json()
@@ -372,7 +372,7 @@ def _accuracy(found: Verdicts) -> dict[str, Any]:
 def _check_one_sample(results: Mapping[Path, Any]) -> None:
     """Refuse reports that give one name to images of other contents, or of other classes.
 
-    Where a report holds no digests of its images, the one of all of them is held against those of
+    Where a report holds no digests of its images, the one of all of them is compared with those of
     the others, if these hold all of its images.
     """
     seen: dict[str, tuple[Path, bytes]] = {}

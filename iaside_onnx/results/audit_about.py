@@ -27,7 +27,7 @@ from ..storage.value_rules import (
 )
 
 _MOST_BYTES = 1 << 20
-_DAMAGED = "remove it, or audit anew"
+_DAMAGED = "remove it, or audit again"
 # What is read here of single options; all others go to a measurement, which checks them.
 _OPTIONS: dict[str, Rule] = {
     "keep": is_share,

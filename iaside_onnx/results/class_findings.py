@@ -73,7 +73,7 @@ class ClassGains:
             )
         if self.open[row]:
             return (
-                "whether there is enough to share out between the bands cannot be told from "
+                "whether there is enough to share out between the bands cannot be decided from "
                 f"{counted(int(self.images[row]), 'image')}: v(all) - v(none) is "
                 f"{self.gain[row]:.3f}, its lower 95% end {self.low[row]:.3f}, and "
                 f"{self.needed:.3f} is needed ({ends})"

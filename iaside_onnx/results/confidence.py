@@ -1,4 +1,4 @@
-"""How sure a model is of its answers, untouched and perturbed, beside how often they are right."""
+"""How sure a model is of its answers, clean and perturbed, beside how often they are right."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Confidence:
 
 @dataclass(frozen=True)
 class Confidences:
-    """Of the answers to untouched images, to those under each perturbation, and to all of these.
+    """Of the answers to clean images, to those under each perturbation, and to all of these.
 
     Intervals are percentile bootstrap intervals over images, each with its own answers. Over
     several severities gap and errors are means of theirs, and `Confidence.when_wrong` is that of
@@ -88,7 +88,7 @@ def confidences(
         Coverage of the intervals.
     """
     cells = perturbed[0].shape[1:]
-    # The untouched image comes before the cells.
+    # The clean image comes before the cells.
     sure, wrong = (
         np.concatenate([one[:, None], many.reshape(len(one), -1)], axis=1)
         for one, many in zip(clean, perturbed, strict=True)
@@ -112,7 +112,7 @@ def confidences(
         ece = ece.mean(axis=behind) if axes else ece
         return Confidence(Spread.of(gap, level), Spread.of(ratio, level), ece[0], ece[1])
 
-    untouched = of(means[..., 0], errors[:, 0])
+    original = of(means[..., 0], errors[:, 0])
     means = means[..., 1:].reshape(*means.shape[:2], *cells)
     errors = errors[:, 1:].reshape(2, *cells)
-    return Confidences(untouched, of(means, errors, 0, 1), of(means, errors, 1), of(means, errors))
+    return Confidences(original, of(means, errors, 0, 1), of(means, errors, 1), of(means, errors))

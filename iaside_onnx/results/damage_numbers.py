@@ -169,7 +169,7 @@ class DamageNumbers(ModelResult):
 
     @property
     def values(self) -> list[str]:
-        """Keys of `UNITS` that the report can be told in."""
+        """Keys of `UNITS` that the report can be counted in."""
         if not self.of_classes:
             return [self.task.value]
         return held_values(
@@ -404,8 +404,8 @@ class DamageNumbers(ModelResult):
     def largest_run(self) -> Run | None:
         """The few neighbouring bands that hold most of the damage; see `mathematics.band_sums`.
 
-        None where the damage is spread over more, where it cannot be told from none, where the
-        images are few, or where there is but one band.
+        None where the damage is spread over more, where it cannot be told apart from none, where
+        the images are few, or where there is but one band.
         """
         few = len(self.labels) < FEW_IMAGES or self.players < 2
         if few or not self.damage.low > 0:
@@ -415,7 +415,7 @@ class DamageNumbers(ModelResult):
 
     @property
     def named(self) -> Run | None:
-        """`largest_run` where its own sum can be told from none: the bands that are named."""
+        """`largest_run` where its own sum is told apart from none: the bands that are named."""
         run = self.largest_run
         return run if run is not None and run.low > 0 else None
 
@@ -467,13 +467,13 @@ class DamageNumbers(ModelResult):
         rules.need(self.value in self.values, f"it holds no values in '{self.value}'")
         if answers is not None:
             fits = bool((answers[:, -1] == self.predicted).all())
-            rules.need(fits, "its answers to the untouched images are not those of the game")
+            rules.need(fits, "its answers to the clean images are not those of the game")
         if answers is not None and self.right is not None:
             fits = bool((self.right == (answers == self.labels[:, None])).all())
             rules.need(fits, "which answers are right does not follow from its answers")
         if self.right is not None:
             fits = bool((self.right[:, -1] == (self.predicted == self.labels)).all())
-            rules.need(fits, "which untouched images are right does not follow from the classes")
+            rules.need(fits, "which clean images are right does not follow from the classes")
         names, offset = self.class_names, int(settings.get("label_offset", 0))
         fits = names is None or len(names) + offset <= self.data.get("classes", 0)
         rules.need(fits, "there are more class names than classes")
@@ -494,7 +494,7 @@ class DamageNumbers(ModelResult):
 
 
 def held_values(*, rightness: bool, own: bool, answered: bool = False) -> list[str]:
-    """Keys of `UNITS` that a table can be told in; the first is that of no other wish.
+    """Keys of `UNITS` that a table can be counted in; the first is that of no other wish.
 
     `rightness` says that the table holds which answers are right, `own` that the model's own clean
     answers stand for labels, `answered` that it holds the answers themselves.
@@ -509,5 +509,5 @@ def check_value(value: str, held: Sequence[str]) -> None:
     known = isinstance(value, str) and value in UNITS
     if known and value in held:
         return
-    why = "this report cannot be told in it; " if known else ""
+    why = "this report holds no such values; " if known else ""
     raise InvalidOption("value", value, f"{why}choose one of {', '.join(held)}")

@@ -30,8 +30,8 @@ class BandPair:
 def pairs_told(report: DamageNumbers) -> list[BandPair]:
     """The pairs whose interval leaves out 0, the largest interaction first.
 
-    None where coalitions were drawn, where images are few, or where the damage cannot be told from
-    none.
+    None where coalitions were drawn, where images are few, or where the damage cannot be told
+    apart from none.
     """
     game, damage = report.bands_game, report.damage
     few = len(report.labels) < FEW_IMAGES or report.players < 2

@@ -71,7 +71,8 @@ def sentence(report: DamageNumbers) -> str:
         )
     if damage.low <= 0 <= damage.high:
         return (
-            f"{whole}: on {images} images this cannot be told from no damage, so no band is named."
+            f"{whole}: on {images} images this cannot be told apart from no damage, so no band is "
+            "named."
         )
     if damage.value < 0:
         gained = Spread(-damage.value, -damage.high, -damage.low)
@@ -84,7 +85,7 @@ def sentence(report: DamageNumbers) -> str:
         holds = "band holds" if half == 1 else f"{half} neighbouring bands hold"
         return f"{whole}, spread over the bands: no {holds} {100 * MOST_OF_IT:.0f} % of it."
     if report.named is None:
-        return f"{whole}: through which bands cannot be told on {images} images."
+        return f"{whole}: through which bands cannot be decided on {images} images."
     ends = f"[{run.low:.{digits}f}, {run.high:.{digits}f}]"
     comes = "comes" if f"{run.value:.{digits}f}" in ("1", "1.0") else "come"
     text = (
@@ -111,7 +112,7 @@ def split_sentence(report: DamageNumbers) -> str | None:
 
 
 def pairs_of_bands(report: DamageNumbers) -> list[str]:
-    """The pairs of bands whose damage most needs both, and most overlaps, where that can be told.
+    """The pairs of bands whose damage most needs both, and most overlaps, where that is seen.
 
     See `damage_pairs.pairs_told`. Of a pair that matters little beside the damage nothing is said.
     """

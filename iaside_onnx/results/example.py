@@ -20,7 +20,7 @@ def row_to_show(result: Any) -> int:
     Of an analysis it is the image whose bands do most for its answer: the probability of the true
     class (of other tasks the value) with every band, less that with none. An image that needs no
     band, because the model says its class of anything, would show nothing. Of a damage report it is
-    the image that is most certain untouched, so that it is not chosen for its damage. Of equals it
+    the image that is most certain when clean, so that it is not chosen for its damage. Of equals it
     is the one with the least digest, so that the choice does not depend on the order of the images.
 
     Parameters

@@ -169,7 +169,7 @@ def _evidence(report: ValueTable) -> str:
     if low <= 0.0 <= high:
         more = enough_in_words(images, *distance_to_decide(score, interval, margins))
         return (
-            f"Whether low or high {parts} carry more of the {evidence} cannot be told from "
+            f"Whether low or high {parts} carry more of the {evidence} cannot be decided from "
             f"{images} images: the signed score is {number}{few}; {more}."
         )
     side, end = ("lowest", ends[1]) if score > 0 else ("highest", ends[0])
@@ -255,19 +255,19 @@ def _measured(report: ValueTable, robustness: RobustnessReport) -> str:
     if not robustness.of_classes:
         return (
             f"Mean {kind.quantity} measured of this model ({about}): "
-            f"{_spread(values['clean_value'])} on untouched images, "
+            f"{_spread(values['clean_value'])} on clean images, "
             f"{_spread(values['mean_value'])} on average over {under}, "
             f"{_spread(worst['value'])} under the worst of them, {name}."
         )
     if robustness.of_own_answers:
         return (
             f"Flip rates measured of this model, shares of answers that are not those to the "
-            f"untouched images ({about}): {_spread(values['mean_flip_rate'])} on average over "
+            f"clean images ({about}): {_spread(values['mean_flip_rate'])} on average over "
             f"{under}, {_spread(worst['flip_rate'])} under the worst of them, {name}."
         )
     return (
         f"Errors measured of this model ({about}): {_spread(values['clean_error'])} on "
-        f"untouched images, {_spread(values['mean_error'])} on average over "
+        f"clean images, {_spread(values['mean_error'])} on average over "
         f"{under}, {_spread(worst['error'])} under the worst of them, {name}."
     )
 

@@ -182,7 +182,7 @@ class Verdicts:
     guess : float
         Accuracy of guessing: the larger of 1/classes and the share of the commonest label.
     clean : Accuracy
-        On untouched images, with Wilson's interval.
+        On clean images, with Wilson's interval.
     rights : dict of str to dict of str to Accuracy
         Right answers under each corruption of each group, mean over the severities.
     worst : list of Cell
@@ -218,7 +218,7 @@ class Verdicts:
         if not self.of_classes:
             if self._of_same:
                 return (
-                    f"This counts {self.answers} as in the model's own answer to the untouched "
+                    f"This counts {self.answers} as in the model's own answer to the clean "
                     f"image, not {self.kind.kept}, which are not known without labels."
                 )
             return (
@@ -240,7 +240,7 @@ class Verdicts:
 
     @property
     def accuracy(self) -> Accuracy | None:
-        """On untouched images; None where labels are the model's own answers, or there are none."""
+        """On clean images; None where labels are the model's own answers, or there are none."""
         return self.clean if self.of_classes and not self.own_answers else None
 
     @property
@@ -422,11 +422,11 @@ def _reason(clean: Accuracy, guess: float, *, own: bool) -> str | None:
     if clean.low <= guess and own:
         return (
             f"the model gives one and the same answer to {percent(round(guess, 3))} of the "
-            "untouched images, so that keeping it says little"
+            "clean images, so that keeping it says little"
         )
     if clean.low <= guess:
         return (
-            f"{percent(round(clean.right, 3))} right on untouched images is not clearly more than "
+            f"{percent(round(clean.right, 3))} right on clean images is not clearly more than "
             f"guessing gets ({percent(round(guess, 3))})"
         )
     return None

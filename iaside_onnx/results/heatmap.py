@@ -102,7 +102,7 @@ class HeatmapReport(ModelResult):
         How much of the answer is right, of other tasks than classes.
     change : ndarray of float32, shape (n, V)
         ``||Q(. | x') - Q(. | x)||_1``, in [0, 2] (method, section 7); of other tasks how far the
-        answer lies from that to the untouched image.
+        answer lies from that to the clean image.
     settings : dict
         size (height and width), grid (lines an axis; None: all), strength (l2 norm in each
         channel), clip, samples, seed, how the file is read; and the view: bands, norm,

@@ -222,7 +222,7 @@ def _sum(key: str, pieces: list[_Piece]) -> float:
 def _joined_warnings(pieces: list[_Piece]) -> list[str]:
     """Warnings of all parts once, others with the part that they speak of.
 
-    Whether accuracy is at chance is judged anew: it is another matter for a small part.
+    Whether accuracy is at chance is judged again: it is another matter for a small part.
     """
     lines = [
         [line for line in piece.result.run["warnings"] if not speaks_of_accuracy(line)]

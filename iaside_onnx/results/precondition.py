@@ -40,7 +40,7 @@ class Precondition:
     Attributes
     ----------
     images, right : int
-        Images, and untouched ones whose class is right; None where that is not known.
+        Images, and clean ones whose class is right; None where that is not known.
     accuracy_low : float or None
         Lower 95 % end of their share (Wilson).
     accuracy_note : str or None
@@ -88,7 +88,7 @@ def precondition(
     Parameters
     ----------
     labels, predicted : ndarray of int64, shape (n,)
-        True class, and the class given to the untouched image. None for the latter: it stands for
+        True class, and the class given to the clean image. None for the latter: it stands for
         the label, so that accuracy cannot be asked for.
     ends : ndarray of float64, shape (n, 2)
         Log-probability of the label with no band, and with all.
@@ -164,7 +164,7 @@ def gain_alone(ends: NDArray[np.float64], kind: TaskKind) -> Precondition:
             reasons.append(f"{what}: {numbers}")
         else:
             reasons.append(
-                f"whether there is enough to share out between the bands cannot be told from "
+                f"whether there is enough to share out between the bands cannot be decided from "
                 f"{images} images: {numbers}; {enough_in_words(images, gain - low, gain - needed)}"
             )
     return Precondition(
@@ -206,8 +206,8 @@ def accuracy_reason(right: int, labels: NDArray[np.int64], classes: int) -> str 
     share = right / count
     if share > chance:
         return (
-            f"{_NOT_ABOVE}: whether it is cannot be told from {count} images, of which {right} are "
-            f"right (lower 95% end {low:.3f}; guessing would get {chance:.3f}); "
+            f"{_NOT_ABOVE}: whether it is cannot be decided from {count} images, of which {right} "
+            f"are right (lower 95% end {low:.3f}; guessing would get {chance:.3f}); "
             f"{enough_in_words(count, share - low, share - chance)}, unless the "
             "preprocessing is wrong (iaside inspect MODEL --data IMAGES)"
         )
@@ -219,7 +219,7 @@ def accuracy_reason(right: int, labels: NDArray[np.int64], classes: int) -> str 
 
 
 def speaks_of_accuracy(warning: str) -> bool:
-    """Whether a warning of a run is `accuracy_reason`, which every report is judged by anew."""
+    """Whether a warning of a run is `accuracy_reason`, which every report is judged by again."""
     return warning.startswith((_CHANCE, _NOT_ABOVE))
 
 
@@ -229,7 +229,7 @@ def _gain_reason(
     values = f"v(all) {grand:.3f}, v(none) {empty:.3f}"
     if grand < empty:
         return (
-            "there is nothing to share out between the bands: untouched images make "
+            "there is nothing to share out between the bands: clean images make "
             f"{whose} less probable than images without any band ({values} in log-probability)"
         )
     gain, needed = grand - empty, least_gain(classes)
@@ -240,7 +240,7 @@ def _gain_reason(
     if gain <= needed:
         return f"there is next to nothing to share out between the bands: {numbers}"
     return (
-        f"whether there is enough to share out between the bands cannot be told from {images} "
+        f"whether there is enough to share out between the bands cannot be decided from {images} "
         f"images: {numbers}; {enough_in_words(images, gain - low, gain - needed)}"
     )
 

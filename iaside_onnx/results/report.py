@@ -67,7 +67,7 @@ class Report(ValueTable):
 
     @property
     def beside(self) -> str | None:
-        """In words what untouched images are judged by beside the value; None where nothing is."""
+        """In words what clean images are judged by beside the value; None where nothing is."""
         rows = self.class_numbers
         return self.clean_note if rows is None else words(rows, self.task.name)
 

@@ -42,14 +42,14 @@ IDS = Field("image_ids", (IMAGE,), TEXT, "relative path or index", coordinate="i
 LABELS = Field("labels", (IMAGE,), "int64", "true class; none where the task has no classes",
                optional=True, coordinate="label")  # fmt: skip
 PREDICTED = Field(
-    "predicted", (IMAGE,), "int64", "class given to the untouched image; none likewise",
+    "predicted", (IMAGE,), "int64", "class given to the clean image; none likewise",
     optional=True, coordinate="predicted",
 )  # fmt: skip
 CHANGE = Field(
     "change",
     (IMAGE,),
     "float32",
-    "l1 distance of the probabilities from those of the untouched image, at most 2; of other "
+    "l1 distance of the probabilities from those of the clean image, at most 2; of other "
     "tasks how far the answer lies from that",
     low=0,
     slack=ROUNDING,
@@ -407,12 +407,12 @@ class Result(Shown):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelResult(Result):
-    """Of a model that answered untouched images.
+    """Of a model that answered clean images.
 
     Attributes
     ----------
     labels, predicted : ndarray of int64, shape (n,)
-        True class, and the class that the model gives the untouched image. With ``labels`` "model"
+        True class, and the class that the model gives the clean image. With ``labels`` "model"
         in the settings the latter stands for the former, and nothing is known of accuracy. All 0
         where the `task` has no classes; files hold none then.
     image_digests : ndarray of uint8, shape (n, 32), or None
@@ -462,7 +462,7 @@ class ModelResult(Result):
         task, threshold = self.task, self.settings.get("threshold")
         given = task.labelled and self.data.get("labels") != OWN_ANSWERS
         fits = self.of_classes or self.of_own_answers or given
-        need(fits, "its settings do not say that images are held against the model's own answers")
+        need(fits, "its settings do not say that images are compared with the model's own answers")
         fits = not isinstance(threshold, list) or (
             task.name == SETS and len(threshold) == self.data.get("classes")
         )
@@ -480,12 +480,12 @@ class ModelResult(Result):
 
     @property
     def of_own_answers(self) -> bool:
-        """Whether the model's own answers to the untouched images stand for labels."""
+        """Whether the model's own answers to the clean images stand for labels."""
         return self.settings.get("labels") == OWN_ANSWERS
 
     @property
     def clean_note(self) -> str | None:
-        """What is known of the untouched images, such as how many hold objects, in words."""
+        """What is known of the clean images, such as how many hold objects, in words."""
         note = self.run.get("of_clean_images")
         return note if isinstance(note, str) and note else None
 
@@ -511,7 +511,7 @@ class ModelResult(Result):
 
     @property
     def clean_is_settled(self) -> bool:
-        """Whether an untouched image is worth what it is by definition, being held against itself.
+        """Whether a clean image is worth what it is by definition, being compared with itself.
 
         So it is of embeddings, and of other outputs than classes.
         """
@@ -534,7 +534,7 @@ class ModelResult(Result):
 
     @property
     def change_name(self) -> str:
-        """What the distance of answers from those to the untouched images is called."""
+        """What the distance of answers from those to the clean images is called."""
         return "mPE" if self.of_classes else "mean change"
 
     def as_errors(self, errors: str, flips: str, value: Any) -> dict[str, Any]:
@@ -556,23 +556,23 @@ class ModelResult(Result):
     def check_own_answers(self) -> None:
         """Refuse labels that are said to be the model's answers and are not."""
         fits = not self.of_own_answers or np.array_equal(self.labels, self.predicted)
-        need(fits, "its labels are not the answers to the untouched images")
+        need(fits, "its labels are not the answers to the clean images")
 
     @property
     def clean_wrong(self) -> NDArray[np.bool_]:
-        """The answer to the untouched image is not the label, shape (n,)."""
+        """The answer to the clean image is not the label, shape (n,)."""
         return np.asarray(self.predicted != self.labels)
 
     @property
     def accuracy(self) -> float | None:
-        """Share of untouched images whose top-1 class is right; None where labels are unknown."""
+        """Share of clean images whose top-1 class is right; None where labels are unknown."""
         if self.of_own_answers or not self.of_classes:
             return None
         return float(np.mean(self.predicted == self.labels))
 
     @property
     def clean_error(self) -> float | None:
-        """Share of untouched images whose top-1 class is wrong; None where labels are unknown."""
+        """Share of clean images whose top-1 class is wrong; None where labels are unknown."""
         return None if self.accuracy is None else float(self.clean_wrong.mean())
 
 

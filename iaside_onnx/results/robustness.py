@@ -65,9 +65,9 @@ SCHEMA = Schema(
         LABELS,
         PREDICTED,
         Field("log_prob", (IMAGE,), "float32",
-              "log-probability of the true class of the untouched image", high=0, slack=ROUNDING,
+              "log-probability of the true class of the clean image", high=0, slack=ROUNDING,
               versions=_OF_CLASSES, optional=True),
-        Field("value", (IMAGE,), "float32", "what the untouched image is worth, of other tasks",
+        Field("value", (IMAGE,), "float32", "what the clean image is worth, of other tasks",
               versions=(_OF_TASKS,), optional=True),
         Field("share", (IMAGE,), "float32", "share of the answer to it that is right, likewise",
               low=0, high=1, slack=ROUNDING, versions=(_OF_TASKS,), optional=True),
@@ -80,7 +80,7 @@ SCHEMA = Schema(
         Field("corrupted_share", _CELLS, "float32", "as `/share`, of the corrupted image",
               low=0, high=1, slack=ROUNDING, versions=(_OF_TASKS,), optional=True),
         Field("tally", (IMAGE, "number", "class"), "float32",
-              "as `clean/tally` of a report, of the untouched image", versions=(),
+              "as `clean/tally` of a report, of the clean image", versions=(),
               allowed=(_OF_TASKS,)),
         Field("corrupted_tally", (*_CELLS, "number", "class"), "float32",
               "of maps of classes: as `/tally`, of the corrupted image", low=0, versions=(),
@@ -93,7 +93,7 @@ SCHEMA = Schema(
                 meaning="as `/change`, after the attack"),
         replace(DIGESTS, part_only=False, meaning="SHA-256 of each image's content"),
         Field("max_prob", (IMAGE,), "float32",
-              "probability of the model's answer to the untouched image", low=0, high=1,
+              "probability of the model's answer to the clean image", low=0, high=1,
               slack=ROUNDING, optional=True),
         Field("corrupted_max_prob", _CELLS, "float32", "as `/max_prob`, of the corrupted image",
               low=0, high=1, slack=ROUNDING, optional=True),
@@ -176,9 +176,9 @@ class RobustnessReport(ModelResult):
     perturbations : list of str
     severities : list of int
     log_prob : ndarray of float32, shape (n,), or None
-        Log-probability of the true class of the untouched image; None of other tasks than classes.
+        Log-probability of the true class of the clean image; None of other tasks than classes.
     value, share : ndarray of float32, shape (n,), or None
-        Of other tasks what the untouched image is worth, and which share of the answer is right.
+        Of other tasks what the clean image is worth, and which share of the answer is right.
     wrong : ndarray of bool, shape (n, P, S)
         The model's answer to the corrupted image is not the true class.
     change : ndarray of float32, shape (n, P, S)
@@ -188,7 +188,7 @@ class RobustnessReport(ModelResult):
     corrupted_value, corrupted_share : ndarray of float32, shape (n, P, S), or None
         As `value` and `share`, of the corrupted image.
     tally : ndarray of float32, shape (n, numbers, C), or None
-        Of several labels and of maps: what untouched images are judged by together, see
+        Of several labels and of maps: what clean images are judged by together, see
         `tally.class_numbers`.
     corrupted_tally : ndarray of float32, shape (n, P, S, numbers, C), or None
         The same of corrupted images, of maps alone.
@@ -202,7 +202,7 @@ class RobustnessReport(ModelResult):
     attack_change : ndarray of float32, shape (n, A)
         As `change`, for the attacked image; 0 where it was not attacked.
     max_prob : ndarray of float32, shape (n,), or None
-        How sure the model is: the probability of its own answer to the untouched image, at the
+        How sure the model is: the probability of its own answer to the clean image, at the
         temperature of the settings. None in files of early versions.
     corrupted_max_prob : ndarray of float32, shape (n, P, S), or None
         The same of the corrupted image.
@@ -294,7 +294,7 @@ class RobustnessReport(ModelResult):
 
     @property
     def values(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What untouched and corrupted images are worth in the task, shapes (n,), (n, P, S)."""
+        """What clean and corrupted images are worth in the task, shapes (n,), (n, P, S)."""
         names = (
             ("log_prob", "corrupted_log_prob") if self.of_classes else ("value", "corrupted_value")
         )
@@ -310,7 +310,7 @@ class RobustnessReport(ModelResult):
 
     @property
     def right_shares(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """How much of each answer is right, untouched and corrupted, shapes (n,), (n, P, S).
+        """How much of each answer is right, clean and corrupted, shapes (n,), (n, P, S).
 
         Of classes all or nothing.
         """
@@ -359,7 +359,7 @@ class RobustnessReport(ModelResult):
 
     @cached_property
     def overlaps(self) -> tuple[float, NDArray[np.float64]] | None:
-        """Mean intersection over union, of untouched images and of each cell, shape (P, S).
+        """Mean intersection over union, of clean images and of each cell, shape (P, S).
 
         Of maps of classes, with the masks, or with the model's own clean answers where these are
         taken; pixels are summed over images before they are divided. None of other tasks.
@@ -375,7 +375,7 @@ class RobustnessReport(ModelResult):
         """Share of wrong answers under each corruption and severity, shape (P, S).
 
         Where the model's own answers stand for labels this is the flip rate: the share of answers
-        that are not those to the untouched images; of other tasks the share of an answer that is
+        that are not those to the clean images; of other tasks the share of an answer that is
         not right.
         """
         return np.asarray(self.lost_shares.mean(axis=0))
@@ -456,7 +456,7 @@ class RobustnessReport(ModelResult):
 
     @cached_property
     def mean_values(self) -> tuple[Spread, Spread]:
-        """Mean value under each corruption, shape (P,), then untouched and over all, shape (2,)."""
+        """Mean value under each corruption, shape (P,), then clean and over all, shape (2,)."""
         clean, corrupted = self.values
         rows = corrupted.mean(axis=2, dtype=np.float64)
         table = np.column_stack([rows, clean.astype(np.float64), rows.mean(axis=1)])
@@ -585,7 +585,7 @@ class RobustnessReport(ModelResult):
         return values
 
     def _values_json(self) -> dict[str, Any]:
-        """Mean values of untouched and corrupted images, for JSON; of other tasks than classes."""
+        """Mean values of clean and corrupted images, for JSON; of other tasks than classes."""
         if self.of_classes:
             return {}
         clean, mean = self.mean_values[1][0], self.mean_values[1][1]

@@ -121,7 +121,7 @@ class StandInReport(ModelResult):
 
     @property
     def fall(self) -> NDArray[np.float64]:
-        """What each stand-in costs: wrong, less wrong untouched, in {-1, 0, 1}; (n, P, S)."""
+        """What each stand-in costs: wrong, less wrong when clean, in {-1, 0, 1}; (n, P, S)."""
         return self.wrong.astype(np.float64) - self.clean_wrong[:, None, None]
 
     @cached_property

@@ -148,7 +148,7 @@ class ValueTable(ModelResult):
     coalitions : ndarray of uint64, shape (K, C), or None
         The coalition of each value where they were drawn; None where all 2**M are there in order.
     tally : ndarray of float32, shape (K, numbers, classes), or None
-        What the untouched images are judged by together, of several labels and of maps.
+        What the clean images are judged by together, of several labels and of maps.
     """
 
     SCHEMA: ClassVar[Schema] = SCHEMA
@@ -240,7 +240,7 @@ class ValueTable(ModelResult):
         """
         size = self.settings.get("size")
         if size is None:
-            raise ReportError("the report does not say what size its images have; audit anew")
+            raise ReportError("the report does not say what size its images have; audit again")
         return int(size[0]), int(size[1])
 
     @property

@@ -1,4 +1,4 @@
-"""Whether a file is whole and follows from its own table: what can be told without the model."""
+"""Whether a file is whole and follows from its own table: what is known without the model."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Recipe:
     pairs, better : int
         Pairs of networks, and in how many the trained one was right more often under the group.
     clean_change, clean_low, clean_high : float
-        Of the accuracy on untouched images, with its 95 % interval over images, paired.
+        Of the accuracy on clean images, with its 95 % interval over images, paired.
     before, after : float
         Accuracy under the group, of the plain and of the trained networks.
     change, low, high : float

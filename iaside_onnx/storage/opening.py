@@ -90,5 +90,5 @@ def report_errors(path: Path) -> Iterator[None]:
         raise ReportError(f"{path}: cannot be read: {why(error)}") from error
     except IsolationError as error:
         raise ReportError(
-            f"{path}: is damaged, or made to do harm: {error}; get it again or audit anew"
+            f"{path}: is damaged, or made to do harm: {error}; get it again or audit once more"
         ) from error

@@ -47,8 +47,8 @@ def check_free(target: Path, *, overwrite: bool) -> None:
         return
     _check_regular(target)
     if not overwrite:
-        anew = option("overwrite", True)
-        raise ReportError(f"{target}: exists already; use {anew} to replace it")
+        given = option("overwrite", True)
+        raise ReportError(f"{target}: exists already; use {given} to replace it")
 
 
 def check_picture_ending(target: Path) -> None:

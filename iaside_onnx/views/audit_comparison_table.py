@@ -42,7 +42,7 @@ def print_audit_comparison(comparison: AuditComparison) -> None:
 def _table(pair: AuditPair, reference: str, level: str) -> Rows:
     verdicts = {kind: " -> ".join(dict.fromkeys(both)) for kind, both in pair.verdicts.items()}
     clean, counted = pair.clean, "same answers" if pair.clean is None else "right answers"
-    rows = [] if clean is None else [["untouched", "", *_cells(clean)]]
+    rows = [] if clean is None else [["clean", "", *_cells(clean)]]
     rows += _rows(pair.groups, verdicts)
     sections = {*([0] if clean is not None else []), len(rows) - 1}
     worst = dict(sorted(pair.corruptions.items(), key=lambda item: item[1].difference))

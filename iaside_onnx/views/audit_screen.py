@@ -55,7 +55,7 @@ def print_audit(audit: Audit) -> None:
 
 
 def group_lines(audit: Audit, width: int) -> list[str]:
-    """The lines of the groups, the worst first, under that of untouched images.
+    """The lines of the groups, the worst first, under that of clean images.
 
     Where `width` has room for it, they say too what is kept under the weakest corruption.
     """
@@ -67,7 +67,7 @@ def group_lines(audit: Audit, width: int) -> list[str]:
     lines = [f"    {right}; {about}"]
     lines += [f"    {'':<{_NAME + _BAR + 16}}  weakest corruption{' and what it leaves' * wide}"]
     if found.accuracy is not None:
-        lines.append(_line("untouched", found.accuracy, ""))
+        lines.append(_line("clean", found.accuracy, ""))
     return lines + [_line(group.kind, group, _weakest(group, found.keep, wide)) for group in groups]
 
 
@@ -84,7 +84,7 @@ def _weakest(group: GroupVerdict, keep: float, wide: bool) -> str:
         return words
     kept = group.weakest_kept
     if not np.isfinite([kept.value, kept.low, kept.high]).any():
-        return f"{words}: what is kept cannot be told"
+        return f"{words}: what is kept is not known"
     text = f"{words}: {_signed(kept.value)} % kept, by an interval without bounds"
     if _bounded(kept.low, kept.high):
         text = f"{words}: {_signed(kept.value)} % [{_signed(kept.low)}, {_signed(kept.high)}] kept"

@@ -89,7 +89,7 @@ def notes_beside(reports: Sequence[DamageReport]) -> list[str]:
         return []
     return [
         "These reports are not of the same images: rows may differ because their images do. "
-        "iaside compare holds two against each other on the images that they share."
+        "iaside compare pairs two on the images that they share."
     ]
 
 
@@ -99,7 +99,7 @@ def _strength(report: DamageReport) -> float:
 
 
 def holds_zero(spread: Spread) -> NDArray[np.bool_]:
-    """Where the interval of a quantity holds 0, so that it cannot be told from none."""
+    """Where the interval of a quantity holds 0, so that it cannot be told apart from none."""
     return np.asarray((spread.low <= 0) & (spread.high >= 0))
 
 

@@ -210,7 +210,7 @@ def draw_band_errors(axes: Axes, reports: Sequence[HeatmapReport], names: Sequen
     axes.set_xticks(range(len(first.band_names)), first.band_names)
     axes.set_ylim(0, 1)
     note = f"whiskers: {percent(first.confidence)} intervals"
-    note += "" if first.clean_error is None else "; dotted: untouched images"
+    note += "" if first.clean_error is None else "; dotted: clean images"
     if len(reports) == 1:
         note = f"{both_ends(names[0], 40)}, {_about(first)}; {note}"
     else:
@@ -241,7 +241,7 @@ def _about(report: HeatmapReport) -> str:
 
 
 def _clean(report: HeatmapReport, digits: int) -> str:
-    """The error on untouched images; empty where there is none that could be known."""
+    """The error on clean images; empty where there is none that could be known."""
     if not report.of_classes:
         return ""
     clean = NOT_KNOWN if report.clean_error is None else f"{report.clean_error:.{digits}f}"

@@ -54,7 +54,7 @@ def score(*results: Any, ax: Axes | None = None, names: Names = None) -> Axes:
 
 
 def accuracy(*results: Any, ax: Axes | None = None, names: Names = None) -> Axes:
-    """`Report`: accuracy on untouched images with its interval."""
+    """`Report`: accuracy on clean images with its interval."""
     return _drawn("accuracy", results, ax, names)
 
 

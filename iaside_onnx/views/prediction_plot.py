@@ -74,7 +74,7 @@ def draw_measured(axes: Axes, predictions: Sequence[Prediction], _: Sequence[str
     Raises
     ------
     UsageError
-        The prediction was held against nothing.
+        The prediction was compared with nothing.
     """
     if not _measured(predictions[0]):
         raise UsageError("nothing measured stands beside this prediction")

@@ -25,7 +25,7 @@ def print_prediction(prediction: Prediction) -> None:
         f"{one_line(prediction.model['path'])}: predicted from {len(prediction.probability)} "
         f"images of {one_line(prediction.data['source'])} and what corruptions do to the bands of "
         f"{one_line(prediction.snr['source'])}",
-        f"\nFall of the probability of the {answer} (untouched: "
+        f"\nFall of the probability of the {answer} (clean: "
         f"{number(prediction.probability.mean())}), by severity and on average with its {level} "
         "interval:",
     )

@@ -115,7 +115,7 @@ def draw_score(axes: Axes, reports: Sequence[Report], names: Sequence[str]) -> N
 
 
 def draw_accuracy(axes: Axes, reports: Sequence[Report], names: Sequence[str]) -> None:
-    """Accuracy of each report on untouched images with its interval, in the order of the score."""
+    """Accuracy of each report on clean images with its interval, in the order of the score."""
     from ..mathematics.proportion import wilson
 
     order = by_score(reports) if len(reports) > FEW else np.arange(len(reports))

@@ -43,7 +43,7 @@ def print_report(
         "bands to share"
     )
     if report.beside is not None:
-        out.say(f"Untouched images: {one_line(report.beside)}")
+        out.say(f"Clean images: {one_line(report.beside)}")
     out.print(_band_table(report, mark))
     low, high = (number(end, signed=True) for end in report.srs_range)
     signed = interval(*intervals.srs_signed, signed=True)

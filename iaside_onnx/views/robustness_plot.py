@@ -168,7 +168,7 @@ def _rows(report: RobustnessReport) -> list[str]:
 
 
 def _draw_map(axes: Axes, report: RobustnessReport, labels: Sequence[str]) -> None:
-    """Corruptions by severities with their means, below the row of untouched images."""
+    """Corruptions by severities with their means, below the row of clean images."""
     errors = np.column_stack([report.errors, report.errors.mean(axis=1)])
     groups = [report.settings["kinds"][name] for name in report.perturbations]
     if report.clean_error is not None:

@@ -27,7 +27,7 @@ from .text import (
 
 OWN_ANSWERS = (
     "Clean error: not known; labels are the model's own answers, and a flip is another answer than "
-    "to the untouched image"
+    "to the clean image"
 )
 
 
@@ -44,7 +44,7 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
         _clean(report, level),
     )
     if report.clean_note is not None:
-        out.say(f"Untouched images: {one_line(report.clean_note)}")
+        out.say(f"Clean images: {one_line(report.clean_note)}")
     if not report.of_classes:
         _print_task(report, level)
         return
@@ -55,7 +55,7 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
         f"Mean mPE: {with_interval(damage.mean_mpe, level)}",
     )
     if (sure := report.confidences) is not None:
-        pairs = (("untouched", sure.clean), ("perturbed", sure.perturbed))
+        pairs = (("clean", sure.clean), ("perturbed", sure.perturbed))
         out.say(*(_sure(what, each, level) for what, each in pairs))
     if against is not None:
         out.say(
@@ -72,14 +72,14 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
 
 
 def _clean(report: RobustnessReport, level: str) -> str:
-    """What is known of untouched images."""
+    """What is known of clean images."""
     clean, kind = report.clean_spread, report.task
     if not report.of_classes:
         spread = report.mean_values[1][0]
         settled = report.clean_is_settled
         value = number(spread.value) if settled else with_interval(spread, level)
         known = "" if clean is None else f", {report.error_name} {with_interval(clean, level)}"
-        return f"Untouched: mean {kind.quantity} {value}{known}"
+        return f"Clean: mean {kind.quantity} {value}{known}"
     return OWN_ANSWERS if clean is None else f"Clean error: {with_interval(clean, level)}"
 
 
@@ -102,7 +102,7 @@ def _print_task(report: RobustnessReport, level: str) -> None:
         rows.append([one_line(name), *cells])
     out.print(table(["corruption"], headings, rows, tight=True))
     if overlaps is not None and not report.of_own_answers:
-        out.say(f"Mean intersection over union (IoU), untouched: {number(overlaps[0])}")
+        out.say(f"Mean intersection over union (IoU), clean: {number(overlaps[0])}")
     out.say(
         f"Mean {kind.quantity} over all: {with_interval(overall[1], level)}",
         f"Mean share '{report.error_name}': {with_interval(report.damage.mean_error, level)}",
@@ -213,7 +213,7 @@ def _signs(report: RobustnessReport, against: Relative | None) -> list[str]:
     ratios += [against.mce, against.relative_mce]
     notes += [
         f"{UNDEFINED} of CE and mCE: a ratio to a baseline's errors is not defined where it makes "
-        "none (in the relative form: no more than on untouched images), here or in some resamples "
+        "none (in the relative form: no more than on clean images), here or in some resamples "
         "of the images."
     ] * any(ends(each) == UNDEFINED for each in ratios)
     return notes

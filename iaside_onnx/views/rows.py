@@ -46,7 +46,7 @@ def report_rows(report: Report) -> Iterator[Row]:
 
 
 def robustness_rows(report: RobustnessReport) -> Iterator[Row]:
-    """A row for untouched images, one a corruption and severity, and one for each mean."""
+    """A row for clean images, one a corruption and severity, and one for each mean."""
     if not report.of_classes:
         yield from _task_rows(report)
         return

@@ -35,7 +35,7 @@ def print_snr(report: SnrReport) -> None:
     names = report.band_names
     out.print(f"\nSignal-to-noise ratio by band, severity {severity}:")
     out.print(_rows(report, names, lambda at: map(figures, at.snr.value)))
-    out.print(f"Gain and residual by band, severity {severity} (1 / 0: untouched):")
+    out.print(f"Gain and residual by band, severity {severity} (1 / 0: unchanged):")
     out.print(_rows(report, names, _gain_and_residual))
     level = f"{percent(settings['confidence'])} int."
     out.print(f"Fall of the ratio with frequency, severity {severity} (rings without DC):")

@@ -35,8 +35,8 @@ def print_stand_ins(report: StandInReport) -> None:
     out.say(
         f"Mean fall: {with_interval(foretold.mean_drop, level)}",
         f"Mean mPE: {with_interval(foretold.mean_mpe, level)}",
-        "Nothing was measured: what hangs on where in the picture a perturbation strikes is not in "
-        f"a stand-in.{_MEASURE if report.settings['spectra'] != TABLE else ''}",
+        "Nothing was measured: what depends on where in the picture a perturbation strikes is not "
+        f"in a stand-in.{_MEASURE if report.settings['spectra'] != TABLE else ''}",
     )
     out.noted(report.run.get("warnings", []))
 
@@ -55,7 +55,7 @@ def print_shares(shares: Shares) -> None:
     out.say("Fall of the accuracy as measured, and its two shares:")
     headings = ["measured", ends, "spectral", ends, "structural", ends]
     out.print(table(["corruption"], headings, rows, tight=True))
-    placed = ", laid where the corruption lies" * report.settings["placed"]
+    placed = ", placed where the corruption lies" * report.settings["placed"]
     total = [with_interval(shares.total[part], level) for part in range(3)]
     out.say(
         f"Mean fall: {total[0]}; spectral {total[1]}; structural {total[2]}",

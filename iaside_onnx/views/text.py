@@ -32,7 +32,7 @@ def one_line(text: str) -> str:
 
 
 def clean_words(report: Any, name: str, value: float | None) -> str:
-    """A number of untouched images by its name, where there are classes, else the task."""
+    """A number of clean images by its name, where there are classes, else the task."""
     if not report.of_classes:
         return f"task {report.task.name}"
     return f"{name} {number(value)}"

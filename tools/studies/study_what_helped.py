@@ -60,7 +60,7 @@ class Pair:
     Attributes
     ----------
     clean : ndarray, shape (2, n)
-        Of untouched images.
+        Of clean images.
     corrupted : dict
         By group, shape (2, n): mean over its corruptions and severities.
     chance : float
