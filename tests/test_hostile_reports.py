@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import h5py
 import numpy as np
@@ -412,7 +413,8 @@ def test_the_derived_numbers_in_the_first_format_are_the_readers():
 def test_a_small_fuzz_run_finds_nothing(tmp_path):
     command = [sys.executable, ROOT / "tools" / "fuzz", "--failures", tmp_path / "failures"]
     counts = ["--onnx", "200", "--arrays", "200", "--seed", "3"]
-    counts += ["--reports", "60", "--measurements", "60"]
+    counts += ["--reports", "60", "--measurements", "60", "--libraries", "20"]
+    counts += ["--sets", "200"] if find_spec("pyarrow") else []
     result = subprocess.run(
         [*map(str, command), *counts], capture_output=True, text=True, check=False, cwd=tmp_path
     )
