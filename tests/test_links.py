@@ -26,7 +26,8 @@ DOCUMENTS = sorted(
 LINK = re.compile(r"!?\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
 ADDRESS = "https://made.up/owner/name"
 # What a clone has and a source archive has not.
-LEFT_OUT = [ROOT / each for each in PROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["exclude"]]
+SDIST = PROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]
+LEFT_OUT = [ROOT / each for each in SDIST["exclude"]]
 
 
 @cache
