@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import replace
 from itertools import combinations, permutations
 
@@ -665,3 +666,16 @@ def test_show_tells_all_at_80_columns(several, iaside):
     refused = iaside("show", paths[0], "--value", "prob")
     assert refused.exit_code == 2
     assert refused.stderr == "Error: --value prob: choose one of right, log-prob\n"
+
+
+def test_folders_of_damage_are_compared_file_by_file_in_one_line(iaside, tmp_path):
+    for folder in ("one", "an other"):
+        (tmp_path / folder).mkdir()
+        made_damage(NOISY, 40).save(tmp_path / folder / "fog-5.h5")
+    refused = iaside("compare", tmp_path / "one", tmp_path / "an other")
+    assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+    assert "are folders of results, not of audits; compare file by file" in refused.stderr
+    words = shlex.split(refused.stderr.partition("such as iaside ")[2])
+    assert iaside(*words).exit_code == 0
+    empty = iaside("rank", tmp_path / "one")
+    assert "nothing to rank: none of these files" in empty.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -485,7 +487,24 @@ def test_an_audit_says_how_many_images_hold_objects(tmp_path, iaside):
     audit = Audit(folder=tmp_path, robustness=measured)
     assert f"Objects: 4, {words}; an image without one is matched" in audit.how_sure
     measured.save(tmp_path / "r.h5")
-    assert f"Untouched images: objects: 4, {words}" in iaside("show", tmp_path / "r.h5").stdout
+    assert f"Clean images: objects: 4, {words}" in iaside("show", tmp_path / "r.h5").stdout
     report = ia.analyze(path, data, bands=2, samples=3, preprocess="unit")
     assert "of 3 images" in report.beside
     assert report.beside in page([report])
+
+
+@pytest.mark.parametrize("shapes", [
+    [(1, 40, 20), (1, 30, 20)],  # as many candidates as an image has
+    [(1, 20, 40), (1, 20, 30)],
+    [(1, 40, 20), (1, 40, 7)],
+    [(0, 9, 6), (0, 9, 6)],
+    [(3, 9, 0), (3, 9, 0)],
+    [(2, 5, 8), (2, 5, 7)],
+])  # fmt: skip
+@pytest.mark.parametrize("suppresses", [False, True])
+def test_outputs_of_other_shapes_an_image_are_no_error_of_the_program(shapes, suppresses):
+    rng = np.random.default_rng(0)
+    runs = [{"scores": rng.random(shape, np.float32) * 9} for shape in shapes]
+    for form in (None, *HEADS):
+        with suppress(ArtifactError):
+            known_head(runs, HeadFacts(suppresses=suppresses), form)

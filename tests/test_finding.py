@@ -1,4 +1,4 @@
-"""What a report says: where the evidence lies, what cannot be told, and when it says nothing."""
+"""What a report says: where the evidence lies, what cannot be decided, and when it says nothing."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_one_score_says_where_the_evidence_lies_and_nothing_of_robustness(psi, w
     assert not ROBUSTNESS.search(found["finding"])
     assert "iaside robustness MODEL IMAGES -o FILE" in found["finding"]
     assert "iaside show REPORT --robustness FILE" in found["finding"]
-    if not report.uniform and "cannot be told" not in words:
+    if not report.uniform and "cannot be decided" not in words:
         low, high = report.intervals.srs_signed
         assert f"[{low:+.3f}, {high:+.3f}]" in found["finding"]
 

@@ -121,7 +121,7 @@ def test_exit_codes_and_one_line_a_reason(iaside, reports):
     score = ia.load(good).intervals.srs_signed[0] - 0.001
     passed = iaside("gate", good, "--min-score", score, "--min-accuracy", 0.9)
     assert passed.exit_code == 0
-    assert re.fullmatch(r"Note: --min-score is held against a score of 4 bands .+\n", passed.stderr)
+    assert re.fullmatch(r"Note: --min-score is compared with a score of 4 b.+\n", passed.stderr)
     assert [line[:4] for line in passed.stdout.splitlines()] == ["PASS", "PASS"]
     assert "clean accuracy" in passed.stdout.splitlines()[0]  # judged first
     failed = iaside("gate", bad, "--min-score", score, "--baseline", good, "--max-drop", 0.01,
@@ -379,6 +379,6 @@ def test_a_least_score_says_which_scores_it_fits(iaside, tmp_path):
         assert not ia.gate(report, min_accuracy=0).notes
         path = tmp_path / f"{number}.h5"
         report.save(path)
-        assert f"held against a score of {kind}" in iaside("gate", path, "--min-score", 0).stderr
+        assert f"compared with a score of {kind}" in iaside("gate", path, "--min-score", 0).stderr
     with pytest.raises(ReportError, match="play different games"):
         ia.gate(other, baseline=usual, max_drop=0.1, min_score=0)

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import h5py
 import numpy as np
@@ -412,7 +413,8 @@ def test_the_derived_numbers_in_the_first_format_are_the_readers():
 def test_a_small_fuzz_run_finds_nothing(tmp_path):
     command = [sys.executable, ROOT / "tools" / "fuzz", "--failures", tmp_path / "failures"]
     counts = ["--onnx", "200", "--arrays", "200", "--seed", "3"]
-    counts += ["--reports", "60", "--measurements", "60"]
+    counts += ["--reports", "60", "--measurements", "60", "--libraries", "20"]
+    counts += ["--sets", "200"] if find_spec("pyarrow") else []
     result = subprocess.run(
         [*map(str, command), *counts], capture_output=True, text=True, check=False, cwd=tmp_path
     )
@@ -452,7 +454,7 @@ def of_tasks(tmp_path_factory):
         ("other", put("game/predicted", np.arange(12)), "holds 'game/predicted', of a task"),
         ("several-labels", put(LABELS, np.arange(12)), "holds 'game/labels', of a task without"),
         ("several-labels", without("settings", "labels"), "settings do not say that images are"),
-        ("other", without("settings", "labels"), "settings do not say that images are held"),
+        ("other", without("settings", "labels"), "settings do not say that images are compared"),
         ("classes", without("settings", "labels"), "what it holds is of version 1, not 3"),
         ("several-labels", said("settings", "threshold", "[0.5, 0.5]"), "thresholds are not"),
         ("other", said("settings", "threshold", "[0.5, 0.5, 0.5]"), "thresholds are not those"),

@@ -118,6 +118,7 @@ def results(sound):
         "DamageComparison": [ia.compare(*damage)],
         "Correlation": [ia.correlate(*analysed, *robust)],
         "Prediction": [predict_damage(report, snr)],
+        "Ranking": [ia.rank(models(3))],
     }
     return found if stand_ins is None else {**found, "StandInReport": [stand_ins]}
 
@@ -396,3 +397,25 @@ def test_a_result_gives_its_page(tmp_path):
     assert (tmp_path / "page.html").read_text(encoding="utf-8") == both
     assert alone.lower().startswith("<!doctype html>")
     assert len(both) > len(alone)
+
+
+def test_axes_that_no_panel_fits_are_refused_in_one_line():
+    report = models(1)[0]
+    for projection in ("3d", "polar"):
+        axes = plt.figure().add_subplot(projection=projection)
+        with pytest.raises(UsageError, match=f"these are {projection} axes"):
+            report.plot("sid", ax=axes)
+    with pytest.raises(UsageError, match="axes stand among the results: give them as ax=AXES"):
+        ia.panels.sid(report, plt.subplots()[1])
+    assert "Any" not in dir(ia.panels)
+    assert {"sid", "order", "by_score"} <= {*dir(ia.panels)}
+
+
+def test_a_ranking_is_drawn_into_given_axes():
+    ranking = ia.rank(models(3))
+    axes = plt.subplots()[1]
+    assert ranking.plot(ax=axes) is axes
+    names = [text.get_text() for text in axes.get_yticklabels()]
+    assert [name.split()[0] for name in names] == [str(row.rank) for row in ranking.rows]
+    with pytest.raises(UsageError, match="give files of iaside robustness"):
+        ia.rank(None)

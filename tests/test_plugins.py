@@ -154,6 +154,18 @@ def test_libraries_of_every_system_are_held_against_their_headers(tmp_path, kind
         check_library("ep_library", file)
 
 
+@pytest.mark.parametrize("content", [
+    # A segment table beyond any place in a file, and commands without an end.
+    struct.pack("<16s2HI3QI6H", b"\x7fELF\2\1", 3, 3, 1, 0, 2**63 + 5, 0, 0, 64, 56, 1, 0, 0, 0),
+    struct.pack("<8I", 0xFEEDFACF, 0, 0, 6, 2**32 - 1, 72, 0, 0),
+])  # fmt: skip
+def test_a_header_that_leads_nowhere_is_one_line(tmp_path, content):
+    file = tmp_path / "library"
+    file.write_bytes(content.ljust(4096, b"\0"))
+    with pytest.raises(UsageError, match="cut off: its 4096 bytes end within its header"):
+        check_library("ep_library", file)
+
+
 def test_a_provider_is_looked_for_among_what_the_library_brings(case, library, monkeypatch):
     brought = SimpleNamespace(ep_name="BroughtExecutionProvider")
     monkeypatch.setattr(ort, "get_ep_devices", lambda: [brought] if library[1] else [])

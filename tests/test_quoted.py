@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
 
 import iaside_onnx as ia
-from tools.studies import cifar_pairs, counter_examples, high_passed, spacings
+from iaside_onnx.mathematics.correlation import correlations
+from tools.studies import counter_examples
+from tools.studies.__main__ import pages, told
 from tools.studies.counter_examples import PAIRS, Pair, Seen
-from tools.studies.figures import quoted as figures
 from tools.studies.figures.common import Asked, importance
-from tools.studies.imagenet import quoted as imagenet
-from tools.studies.settings import quoted as settings
+from tools.studies.pages import filled
+from tools.studies.questions import QUESTIONS
+from tools.studies.rank_intervals import approximate, correlation, difference
+from tools.studies.zoo_pictures import coefficients
 from tools.studies.zoo_reports import Shelf, part
 
 from .conftest import ROOT
@@ -21,24 +26,79 @@ DOCS = ROOT / "docs"
 SMALL = 60_000  # bytes of a picture
 
 
-@pytest.mark.parametrize(
-    ("page", "tables"),
-    [
-        ("evidence.md", settings.tables),
-        ("paper-figures.md", figures.tables),
-        ("counter-examples.md", counter_examples.tables),
-        ("counter-examples.md", high_passed.tables),
-        ("evidence.md", cifar_pairs.tables),
-        ("evidence.md", imagenet.tables),
-        ("evidence.md", spacings.tables),
-    ],
-)
-def test_tables_of_the_guide_are_those_of_the_csv_files(page, tables):
-    text = (DOCS / page).read_text(encoding="utf-8")
-    for name, table in tables().items():
-        missing = [line for line in table.splitlines() if f"{line}\n" not in text]
-        assert not missing, (name, missing)
-        assert table in text, name
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_every_question_has_its_page_tables_and_scripts(name):
+    question = QUESTIONS[name]
+    page, _, heading = question.page.partition("#")
+    headings = re.findall(r"^#+ (.*)$", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE)
+    anchors = [re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-") for words in headings]
+    assert not heading or heading in anchors
+    for file in question.tables:
+        assert (ROOT / file).is_file(), file
+    for command in question.commands:
+        for module in re.findall(r"-m (tools\.[\w.]+)", command):
+            path = ROOT / module.replace(".", "/")
+            assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
+        for script in re.findall(r"tools/studies/\w+\.py", command):
+            assert (ROOT / script).is_file(), script
+    assert question.asked in told(name, question)
+
+
+def test_every_table_of_the_studies_belongs_to_one_question():
+    held = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tools/studies").rglob("*.csv")}
+    named = [table for question in QUESTIONS.values() for table in question.tables]
+    assert len(named) == len(set(named))
+    assert held <= set(named)
+
+
+@pytest.mark.parametrize("name", [name for name in QUESTIONS if name != "imagenet"])
+def test_tables_follow_from_what_was_measured(name):
+    """Those of ImageNet networks, which take a minute, have a test of their own."""
+    for path, text in QUESTIONS[name].following().items():
+        assert path.read_text(encoding="utf-8") == text, path.name
+
+
+def test_tables_of_the_guide_are_those_of_the_csv_files():
+    assert sum(len(question.quoted()) for question in QUESTIONS.values()) > 20
+    for path, text in pages(QUESTIONS.values()).items():
+        assert path.read_text(encoding="utf-8").splitlines() == text.splitlines(), path.name
+
+
+def test_tables_take_the_places_of_those_with_their_heads_in_order():
+    page = "| a |\n| --- |\n| 1 |\n\nText.\n\n| b |\n| - |\n\n| a |\n| --- |\n| 2 |\nEnd | here\n"
+    new = ["| a |\n| --- |\n| 3 |\n| 4 |\n", "| a |\n| --- |\n"]
+    wanted = page.replace("| 1 |\n", "| 3 |\n| 4 |\n").replace("| 2 |\n", "")
+    assert filled(page, new) == wanted
+    for tables, head in ((new * 2, "| a |"), (["| c |\n| --- |\n"], "| c |")):
+        with pytest.raises(ValueError, match=re.escape(head)):
+            filled(page, tables)
+
+
+def test_differences_of_correlations_are_over_the_same_networks():
+    rng = np.random.default_rng(0)
+    outcome = rng.normal(size=25)
+    near, far = -outcome + rng.normal(0, 0.3, 25), -outcome + rng.normal(0, 3, 25)
+    value, low, high = difference(near, far, outcome)
+    assert low < value < high < 0
+    assert value == pytest.approx(correlation(near, outcome)[0] - correlation(far, outcome)[0])
+    # A network with itself: nothing, however they are drawn, and whatever is held.
+    assert difference(near, near, outcome) == (0, 0, 0)
+    assert difference(near, np.exp(near), outcome, far) == pytest.approx((0, 0, 0), abs=1e-12)
+    found = correlations([near, far], [outcome], 1)
+    assert correlation(near, outcome)[1:] == pytest.approx((found.low[0, 0], found.high[0, 0]))
+    # Where each column is another draw of pictures, and networks are drawn too or not.
+    drawn = np.stack([np.stack([rows] * 3, axis=1) for rows in (near, far, outcome)])
+    twice = np.stack([np.arange(25), np.full(25, 3)])
+    plain, again = (coefficients(drawn, each) for each in (None, twice))
+    assert plain["l2 less linf"] == pytest.approx([value] * 3)
+    assert again["l2"][:2] == pytest.approx(plain["l2"][:2])
+    assert np.isnan(again["l2"][2])
+
+
+def test_the_approximate_interval_is_bonett_and_wrights():
+    # By hand: arctanh 0.5 = 0.549306, error sqrt(1.125 / 22) = 0.226134, times 1.959964.
+    assert approximate(-0.5, 25) == pytest.approx((-0.5, -0.758435, -0.105696), abs=2e-6)
+    assert approximate(1.0, 25) == (1.0, 1.0, 1.0)
 
 
 def test_pictures_of_the_figures_are_small():

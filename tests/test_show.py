@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
+from iaside_onnx.commands.output import _cell
 from iaside_onnx.views.provenance import next_commands, provenance_lines
 
 from .made_reports import made, profiles
@@ -173,3 +174,17 @@ def test_a_baseline_without_errors_says_why_there_is_no_ratio(folder, tmp_path, 
     shown = iaside("show", folder / "b.h5", "--baseline", tmp_path / "p.h5").stdout
     assert "a ratio to a baseline's errors is not defined where it makes none" in shown
     assert "not defined where" not in iaside("show", folder / "b.h5").stdout
+
+
+def test_csv_holds_no_formula_and_no_control_character(iaside, tmp_path):
+    assert [_cell(text) for text in ("=1+1", "+x", "@SUM(1)", "-m.onnx")] == [
+        "'=1+1", "'+x", "'@SUM(1)", "'-m.onnx",
+    ]  # fmt: skip
+    for text in ("-1", "+2.5e3", "a=b", "7", "cat"):
+        assert _cell(text) == text
+    assert _cell("a\x1b[31m\u202eb") == "a?[31m?b"
+    assert (_cell(0.1234567), _cell(3), _cell(None)) == ("0.123457", 3, None)
+    path = made(profiles(30), name="=1+1")
+    path.save(tmp_path / "=r.h5")
+    told = iaside("show", tmp_path, "--csv").stdout
+    assert "'=r.h5," in told

@@ -9,7 +9,7 @@ the last forward pass of the slowest worker; Dask's holds the opening of the mod
 "CPU ms" is processor time a pass, without that of start-up and survey (those of a run with one band
 are taken off), which other work on the machine moves less: where it stays the same, N free cores
 give N times the speed. "command" is the whole command, in seconds. Speed-ups are those of passes/s
-within a repetition. Every table is held against the first.
+within a repetition. Every table is compared with the first.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import click
 from .numbers import FILE, NUMBER
 from .options import any_view_options, json_option, picture_options
 from .output import (
+    Next,
     check_picture_target,
     check_targets,
     present,
@@ -67,4 +68,14 @@ def compare(
         gated, bound = hasattr(found, "srs_range"), ("--max-drop", "0.02")  # no damage by band
     if gated and not as_json:
         gate = ("gate", reports[-1], "--baseline", reports[0])
-        say_next(*gate, *bound, gives="a bound for CI")
+        further = _of_damage(reports[0], reports[-1]) if folders else []
+        say_next(*gate, *bound, gives="a bound for CI", further=further)
+
+
+def _of_damage(reference: Path, other: Path) -> list[Next]:
+    """Audits are not compared in where damage comes in: the commands that do."""
+    from ..comparisons.audits import shared_files
+    from ..results.audit import DAMAGE
+
+    pairs = shared_files(reference / DAMAGE, other / DAMAGE)
+    return [(("compare", *pair), "where damage differs, band by band") for pair in pairs]

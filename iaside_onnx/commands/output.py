@@ -15,6 +15,8 @@ from .numbers import NEW_FILE
 
 # Options of texts that may name a file.
 _MAY_BE_FILES = ("class_names", "labels", "preprocess")
+# What a cell begins with that spreadsheet programs compute.
+_OF_FORMULAS = ("=", "+", "-", "@")
 
 
 def check_targets(use: str = "read") -> None:
@@ -102,19 +104,35 @@ def print_json(values: Mapping[str, Any]) -> None:
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows as CSV on standard output, in six figures; what is not known is empty."""
+    """Rows as CSV on standard output, in six figures; what is not known is empty.
+
+    It is for people, who open it in spreadsheet programs: no text is taken for a formula there.
+    """
     import csv
 
     columns = list(dict.fromkeys(name for row in rows for name in row))
     writer = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow(
-            {
-                name: f"{value:.6g}" if isinstance(value, float) else value
-                for name, value in row.items()
-            }
-        )
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+
+
+def _cell(value: Any) -> Any:
+    """A number in six figures; text, which may come from a stranger's file, as mere text."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if not isinstance(value, str):
+        return value
+    text = "".join(letter if letter.isprintable() else "?" for letter in value)
+    return f"'{text}" if text.startswith(_OF_FORMULAS) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def print_csv(*named: tuple[str, Any]) -> None:
@@ -175,14 +193,20 @@ def check_picture_target(target: Path | None, *, overwrite: bool) -> None:
         check_picture(target, overwrite=overwrite)
 
 
-def say_next(*words: str | Path, gives: str) -> None:
-    """The command that goes on from here, and what it gives."""
+Next = tuple[tuple[str | Path, ...], str]
+
+
+def say_next(*words: str | Path, gives: str, further: Sequence[Next] = ()) -> None:
+    """The commands that go on from here, and what each gives."""
     from ..spelling import command_text, path_word
     from ..views.provenance import say_next as said
     from ..views.terminal import terminal
 
-    typed = [path_word(word) if isinstance(word, Path) else word for word in words]
-    said(terminal(), [(command_text(["iaside", *typed]), gives)])
+    commands = []
+    for each, what in ((words, gives), *further):
+        typed = [path_word(word) if isinstance(word, Path) else word for word in each]
+        commands.append((command_text(["iaside", *typed]), what))
+    said(terminal(), commands)
 
 
 def present(result: Any, target: Path | None, *, overwrite: bool, as_json: bool) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 from ..errors import IasideError, ReportError, UsageError, said
 from ..mathematics.paired import Difference
 from ..plurals import listed
-from ..results.audit import ANALYSIS, Audit
+from ..results.audit import ANALYSIS, ROBUSTNESS, Audit
 from ..results.group_verdict import SEVERITIES, Verdicts, percent, verdicts
 from ..results.robustness import RobustnessReport
 from ..results.shown import Shown
+from ..spelling import command_text, path_word
 from .agreement import Ground, grounds_apart
 from .comparison import compare
 from .measured import Differences, paired
@@ -246,3 +247,15 @@ def check_alone(folders: Sequence[Path], files: Sequence[Path]) -> None:
             f"{folders[0]} is the folder of an audit and {files[0]} a file; compare audits with "
             f"audits, or files such as {folders[0] / ANALYSIS}"
         )
+    bare = [path for path in folders if not (path / ROBUSTNESS).is_file()]
+    if len(bare) > 1 and (pairs := shared_files(bare[0], bare[1])):
+        raise UsageError(
+            f"{bare[0]} and {bare[1]}: are folders of results, not of audits; compare file by "
+            f"file, such as {command_text(['iaside', 'compare', *map(path_word, pairs[0])])}"
+        )
+
+
+def shared_files(first: Path, other: Path) -> list[tuple[Path, Path]]:
+    """Files of the same names in two folders of results."""
+    names = sorted({path.name for path in first.glob("*.h5")})
+    return [(first / name, other / name) for name in names if (other / name).is_file()]

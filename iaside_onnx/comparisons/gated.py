@@ -239,12 +239,12 @@ def least_score_notes(scores: Report, reference: Report | None) -> list[str]:
         scores.settings, reference.settings, only=(*OF_BANDS, "absence")
     ):
         return [
-            f"{option('min_score')} is held against a score of {own}; that of the baseline is of "
+            f"{option('min_score')} is compared with a score of {own}; that of the baseline is of "
             f"{game_said(reference)}: a threshold fits scores of one kind alone"
         ]
     if own == _USUAL:
         return []
     return [
-        f"{option('min_score')} is held against a score of {own}, not of the usual {_USUAL}: a "
+        f"{option('min_score')} is compared with a score of {own}, not of the usual {_USUAL}: a "
         "threshold that was found with others says nothing of it"
     ]

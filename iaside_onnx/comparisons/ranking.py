@@ -7,7 +7,7 @@ p-value allows for all pairs of the table (Holm's method).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -240,6 +240,8 @@ def rank(
     """
     check_ranking(by, confidence)
     one = isinstance(results, str | Path) or hasattr(results, "model")
+    if not one and not isinstance(results, Iterable):
+        raise UsageError("give files of iaside robustness or iaside analyze, or their results")
     given: Sequence[Any] = [results] if one else list(results)  # type: ignore[arg-type]
     if not given:
         raise UsageError("nothing to rank: give files of iaside robustness or iaside analyze")
@@ -250,6 +252,10 @@ def rank(
     following, apart_too, shared_too = on_one_ground(held, second)
     errors, analyses = (leading, following)[:: 1 if first is RobustnessReport else -1]
     models, further = joined_models([*errors, *analyses])
+    if not models:
+        raise UsageError(
+            "nothing to rank: none of these files is of iaside robustness or iaside analyze"
+        )
     _in_view(models, confidence)
     left_out, notes = [*apart, *of_others, *apart_too], notes + shared + shared_too + further
     known = Known(models)

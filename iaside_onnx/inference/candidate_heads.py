@@ -183,8 +183,11 @@ def _table_of_candidates(
     where = f"output '{name}' has {count} candidates of {numbers} numbers"
     need(numbers > _BOX, f"{where}, and a box and a confidence are five")
     rows = [np.asarray(run[name], np.float32) for run in runs]
-    table = np.concatenate([each.swapaxes(1, 2) if transposed else each for each in rows])
-    table = table.reshape(-1, numbers)
+    axis = 1 if transposed else 2
+    same = all(len(each) and each.ndim == 3 and each.shape[axis] == numbers for each in rows)
+    need(same, f"{where}, and not for each image")
+    turned = [each.swapaxes(1, 2) if transposed else each for each in rows]
+    table = np.concatenate([each.reshape(-1, numbers) for each in turned])
     if asked is None:
         if facts.size is not None and not gridded:
             square = first * facts.size[1] == second * facts.size[0]

@@ -50,6 +50,10 @@ class UnfitError(Exception):
 def joined(runs: Sequence[Outputs], name: str) -> NDArray[Any]:
     """Outputs for all images, one below another, rows of the last axis."""
     width = runs[0][name].shape[-1]
+    same = all(run[name].shape[-1:] == (width,) for run in runs)
+    need(same, f"the last axis of output '{name}' is not as long for each image")
+    if not width:
+        return np.empty((0, 0))
     rows = [np.asarray(run[name], np.float32).reshape(-1, width) for run in runs]
     return np.concatenate(rows) if rows else np.empty((0, width))
 

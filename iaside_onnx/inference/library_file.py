@@ -30,6 +30,9 @@ try:
 except OSError:
     pass
 """
+_SECONDS = 300  # libraries of a GPU are large
+_LARGEST = (1 << 63) - 1  # place in a file
+_LEAST_COMMAND = 8  # bytes of a Mach-O command
 _LOADED = 1  # kind of an ELF segment that is mapped
 _SEGMENTS = {0x1: "<16sIIII", 0x19: "<16sQQQQ"}  # Mach-O's commands that map: of 32 and 64 bits
 
@@ -73,13 +76,17 @@ def _fault(path: str, size: int, _changed: int) -> str:
         )
     if not sys.executable:
         return ""
-    done = subprocess.run(  # noqa: S603 - this Python itself
-        [sys.executable, "-IS", "-c", _TRIAL, path],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=False,
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 - this Python itself
+            [sys.executable, "-IS", "-c", _TRIAL, path],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+            timeout=_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return f"loading it does not end within {_SECONDS} s: it is damaged; copy it anew"
     if done.returncode == 0:
         return ""
     return f"loading it ends the process ({_ending(done.returncode)}): it is damaged; copy it again"
@@ -147,10 +154,14 @@ def _mach_ends(file: BinaryIO, header: int) -> Iterator[int]:
         if kind in _SEGMENTS:
             *_, start, held = _read(file, place + 8, _SEGMENTS[kind])
             yield start + held
+        if length < _LEAST_COMMAND:
+            raise struct.error("a command without an end")
         place += length
 
 
 def _read(file: BinaryIO, place: int, form: str) -> tuple[Any, ...]:
     """Numbers at a place of a file; `struct.error` where it ends before."""
+    if place > _LARGEST:
+        raise struct.error("beyond any file")
     file.seek(place)
     return struct.unpack(form, file.read(struct.calcsize(form)))

@@ -65,5 +65,5 @@ def _way(path: Path) -> str | None:
 
 
 def _in_memory(path: Path) -> bool:
-    """Whether an object was laid there for the time of the call."""
+    """Whether an object was put there for the time of the call."""
     return path.name in (MODEL, IMAGES) and path.is_relative_to(tempfile.gettempdir())

@@ -485,7 +485,7 @@ class ModelResult(Result):
 
     @property
     def clean_note(self) -> str | None:
-        """What is known of the untouched images, such as how many hold objects, in words."""
+        """What is known of the clean images, such as how many hold objects, in words."""
         note = self.run.get("of_clean_images")
         return note if isinstance(note, str) and note else None
 

@@ -36,7 +36,7 @@ from .value_rules import parse
 _FORMAT, _VERSIONS = "iaside-report", (1, 2)
 _TABLE, _ROW_SUMS, _SECONDS = "game/log_prob", "game/row_sums", "game/seconds"
 _CHUNK_BYTES = 1 << 18
-_ANEW = f"use {option('overwrite', True)} to start again"
+_RENEW = f"use {option('overwrite', True)} to start again"
 Columns = slice | list[int]
 WHOLE_ROWS: tuple[Columns, ...] = (slice(None),)
 # More than all other parts of the file take.
@@ -227,12 +227,12 @@ def open_partial(
         stored, _ = read_isolated(path, read_unfinished)
         begun = parse("identity", stored["identity"])
     except ReportError as error:
-        raise ReportError(f"{said(error)}; {_ANEW}") from error
+        raise ReportError(f"{said(error)}; {_RENEW}") from error
     except ValueError as error:
-        raise ReportError(f"{path}: is damaged: {error}; {_ANEW}") from error
+        raise ReportError(f"{path}: is damaged: {error}; {_RENEW}") from error
     check_identity(path, begun, identity)
     if stored["sums"] is None:
-        raise ReportError(f"{path}: its rows carry no checksums, as iaside writes them; {_ANEW}")
+        raise ReportError(f"{path}: its rows carry no checksums, as iaside writes them; {_RENEW}")
     table, sums, clock = stored["table"], stored["sums"], stored["seconds"]
     ends = [table[0] + kind.itemsize * rows * columns, sums[0] + 4 * rows * len(parts)]
     if clock is not None and (clock[1:] != [1, 1] or clock[0] + 8 > path.stat().st_size):
@@ -241,10 +241,10 @@ def open_partial(
     if table[1:] != [rows, columns] and table[1] == rows:
         raise ReportError(
             f"{path}: keeps {table[2]} numbers of each image, and this version {columns}, so it "
-            f"cannot go on from there; {_ANEW}"
+            f"cannot go on from there; {_RENEW}"
         )
     if stored["dtype"] != dtype or not fits or max(ends) > path.stat().st_size:
-        raise ReportError(f"{path}: is damaged: its table is not of this audit; {_ANEW}")
+        raise ReportError(f"{path}: is damaged: its table is not of this audit; {_RENEW}")
     partial = _mapped(path, table, sums, clock, kind, parts)
     partial.clear_damage()
     return partial
@@ -280,15 +280,15 @@ def check_identity(path: Path, begun: dict[str, Any], identity: dict[str, Any]) 
     if kind != identity.get("kind"):
         made_by = MADE_BY.get(kind) if isinstance(kind, str) else None
         of = "something else" if made_by is None else f"iaside {made_by}"
-        raise ReportError(f"{path}: is of {of}; {_ANEW}")
+        raise ReportError(f"{path}: is of {of}; {_RENEW}")
     if begun.get("model_sha256") != identity["model_sha256"]:
-        raise ReportError(f"{path}: belongs to another model; {_ANEW}")
+        raise ReportError(f"{path}: belongs to another model; {_RENEW}")
     settings, asked = begun.get("settings"), identity["settings"]
     settings = settings if isinstance(settings, dict) else {}
     if settings.get("draws", "name") != asked.get("draws", "name"):
         raise ReportError(
             f"{path}: its baselines and other draws were made by file name, which this version "
-            f"makes by pixels, so it cannot go on from there; {_ANEW}"
+            f"makes by pixels, so it cannot go on from there; {_RENEW}"
         )
     apart = identity_apart(asked, settings)
     pairs = [(each.setting, each.other, each.first) for each in apart]
@@ -296,12 +296,12 @@ def check_identity(path: Path, begun: dict[str, Any], identity: dict[str, Any]) 
     for key, old, new in pairs:
         if old != new:
             raise ReportError(
-                f"{path}: was made with {key} {json.dumps(old)}, not {json.dumps(new)}; {_ANEW}"
+                f"{path}: was made with {key} {json.dumps(old)}, not {json.dumps(new)}; {_RENEW}"
             )
     if begun.get("data_digest") != identity["data_digest"]:
-        raise ReportError(f"{path}: belongs to other images; {_ANEW}")
+        raise ReportError(f"{path}: belongs to other images; {_RENEW}")
     if begun.get("pixels", identity.get("pixels")) != identity.get("pixels"):
         raise ReportError(
             f"{path}: its images decode to other pixels now than when it was begun, as they may "
-            f"with another version of pillow; {_ANEW}"
+            f"with another version of pillow; {_RENEW}"
         )

@@ -89,7 +89,7 @@ def notes_beside(reports: Sequence[DamageReport]) -> list[str]:
         return []
     return [
         "These reports are not of the same images: rows may differ because their images do. "
-        "iaside compare compares two on the images that they share."
+        "iaside compare pairs two on the images that they share."
     ]
 
 

@@ -46,7 +46,7 @@ def print_damage(report: DamageReport, *, per_class: bool = False) -> None:
         f"{bands_said(settings, report.players)}{drawn}",
     )
     if report.clean_note is not None:
-        out.say(f"Untouched images: {one_line(report.clean_note)}")
+        out.say(f"Clean images: {one_line(report.clean_note)}")
     out.say(sentence(report), *filter(None, [split_sentence(report)]), bold=True)
     level = f"{percent(report.confidence)} int."
     out.say(ends_sentence(report))

@@ -17,12 +17,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .plotting import plot
+from .plotting import PANELS, plot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Names = Sequence[str] | None
+
+
+def __dir__() -> list[str]:
+    """The panels alone."""
+    return sorted({name.replace("-", "_") for kind in PANELS.values() for name in kind})
 
 
 def _drawn(panel: str, results: Sequence[Any], ax: Axes | None, names: Names) -> Axes:
@@ -191,3 +196,8 @@ def falls(*results: Any, ax: Axes | None = None, names: Names = None) -> Axes:
 def against(*results: Any, ax: Axes | None = None, names: Names = None) -> Axes:
     """`Shares`: predicted fall of the accuracy against the measured one."""
     return _drawn("against", results, ax, names)
+
+
+def order(*results: Any, ax: Axes | None = None, names: Names = None) -> Axes:
+    """`Ranking`: what models are ranked by, a row a model, with its interval."""
+    return _drawn("order", results, ax, names)

@@ -89,6 +89,7 @@ PANELS: dict[str, dict[str, PanelOf]] = {
         "falls": PanelOf("stand_in_plot.draw_shares", 1),
         "against": PanelOf("stand_in_plot.draw_against", 1),
     },
+    "Ranking": {"order": PanelOf("ranking_plot.draw_order", 1)},
     "Audit": {
         "errors": PanelOf("audit_screen.draw_audit_errors"),
         "means": PanelOf("audit_screen.draw_audit_means"),
@@ -228,6 +229,7 @@ def plot(
     """
     from ..results.kinds import load
 
+    _check_results(results)
     if names is not None and (isinstance(names, str) or len(names) != len(results)):
         advice = f"give a list with a name for each of the {len(results)} results"
         raise InvalidOption("names", names, advice)
@@ -257,11 +259,22 @@ def panel_figure(
     return drawn
 
 
+def _check_results(results: Sequence[Any]) -> None:
+    from matplotlib.axes import Axes
+
+    if any(isinstance(each, Axes) for each in results):
+        raise UsageError(f"axes stand among the results: give them as {option('ax', like='AXES')}")
+
+
 def _check_axes(ax: Any) -> None:
     from matplotlib.axes import Axes
 
     if not isinstance(ax, Axes):
         raise InvalidOption("ax", ax, "give the axes of a figure, such as plt.subplots()[1]")
+    if ax.name != "rectilinear":
+        raise InvalidOption(
+            "ax", ax, f"a panel is flat and square, and these are {ax.name} axes: give others"
+        )
 
 
 def check_size(size: Sequence[float] | None) -> tuple[float, float] | None:

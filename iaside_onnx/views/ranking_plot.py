@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from matplotlib.axes import Axes
 
 from ..comparisons.ranking import RankedModel, Ranking
@@ -25,11 +27,7 @@ def ranking_figure(ranking: Ranking) -> Picture:
     UsageError
         No model has a place, or more have one than a picture takes.
     """
-    rows = [row for row in ranking.rows if row.rank is not None]
-    if not 0 < len(rows) <= _MOST:
-        raise UsageError(
-            f"a picture of a ranking takes 1 to {_MOST} models, not {len(rows)}; --csv has them all"
-        )
+    rows = _rows(ranking)
     header = Header(
         "Models in order",
         f"{counted(len(rows), 'model')} on {counted(rows[0].images, 'image')}; "
@@ -39,6 +37,21 @@ def ranking_figure(ranking: Ranking) -> Picture:
     height = max(ROW * len(rows), 3 * ROW)
     panel = Panel(height, 0.62, lambda axes: _draw(axes, ranking, rows))
     return column(header, [panel], left=_NAMES, width=_PANEL)
+
+
+def draw_order(axes: Axes, rankings: Sequence[Ranking], names: Sequence[str]) -> None:  # noqa: ARG001
+    """The measure that models are ranked by, a row a model; they have names of their own."""
+    (ranking,) = rankings
+    _draw(axes, ranking, _rows(ranking))
+
+
+def _rows(ranking: Ranking) -> list[RankedModel]:
+    rows = [row for row in ranking.rows if row.rank is not None]
+    if not 0 < len(rows) <= _MOST:
+        raise UsageError(
+            f"a picture of a ranking takes 1 to {_MOST} models, not {len(rows)}; --csv has them all"
+        )
+    return rows
 
 
 def _draw(axes: Axes, ranking: Ranking, rows: list[RankedModel]) -> None:

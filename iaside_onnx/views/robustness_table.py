@@ -44,7 +44,7 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
         _clean(report, level),
     )
     if report.clean_note is not None:
-        out.say(f"Untouched images: {one_line(report.clean_note)}")
+        out.say(f"Clean images: {one_line(report.clean_note)}")
     if not report.of_classes:
         _print_task(report, level)
         return

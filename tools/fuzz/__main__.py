@@ -26,6 +26,8 @@ KINDS = {
     "measurements": "measurement_files",
     "onnx": "onnx_files",
     "arrays": "array_files",
+    "sets": "set_files",
+    "libraries": "library_files",
 }
 _WORDS = (*FINE, "unclear message", "traceback", "memory", "hang", "crash")
 

@@ -3,7 +3,7 @@
     python tools/studies/compare_estimators.py r20.h5 r32.h5 r44.h5 --picture docs/estimators.png
 
 An exact report holds every coalition, so that any drawn ones can be looked up in it: images and
-coalitions are drawn again and again, and what an estimator makes of them is held against the exact
+coalitions are drawn again and again, and what an estimator makes of them is compared with the exact
 Shapley values of the same images. The variance of a mean over images is then that between images
 plus that of the draws, and the gain is the forward passes that exact needs over those that the
 estimator needs for the same variance.

@@ -2,11 +2,10 @@
 
     python -m tools.studies.counter_examples choose zoo-reports
     python -m tools.studies.counter_examples report zoo-reports
-    python -m tools.studies.counter_examples print
 
 ``choose`` looks for pairs by `PAIRS`, the rule that was fixed beforehand, on the first part of the
 pictures. ``report`` measures these pairs on the other, whatever comes out, and writes
-``counter-examples.csv`` beside this file; ``print`` writes the tables that the guide quotes.
+``counter-examples.csv`` beside this file.
 """
 
 from __future__ import annotations
@@ -24,15 +23,23 @@ from scipy import stats
 
 import iaside_onnx as ia
 from iaside_onnx.mathematics.paired_score import ScoreDifference
+from tools.studies.csv_files import HERE, read, write
+from tools.studies.imagenet.statistics import ends, means
 from tools.studies.markdown import interval, signed, table
-from tools.studies.zoo_reports import HALVES, TABLES, ZOO, Shelf, networks, read, write
+from tools.studies.zoo_reports import HALVES, ZOO, Shelf, networks
 
 NAME = "counter-examples.csv"
+LESS = "second less first"
 READING = "l2"
 # Differences whose whole interval lies within this much of 0 count as none.
 MARGIN = 0.05
 GROUPS = ("noise", "blur", "weather", "digital")
 PLACES = ("first", "second")
+# Bands whose damage is shown together.
+PARTS = {
+    "lost": slice(0, 8), "bands 0-2": slice(0, 3), "bands 3-5": slice(3, 6),
+    "bands 6-7": slice(6, 8),
+}  # fmt: skip
 # Of the damage game: pictures, and the severity.
 EXPLAINED, SEVERITY = 60, 3
 Floats = NDArray[np.float64]
@@ -67,6 +74,7 @@ class Pair:
     mpe: tuple[float, float, float]
     groups: tuple[float, ...]
     corruption: str = ""
+    group_ends: tuple[tuple[float, float], ...] = ()
 
     def same(self, what: str) -> bool:
         """Whether no difference is seen, and none larger than the margin can be there."""
@@ -123,19 +131,24 @@ def paired(first: Seen, second: Seen, kinds: Sequence[str], corruptions: Sequenc
     """What tells two networks apart on the same pictures."""
     score = ScoreDifference(first.shapley, second.shapley).interval()
     difference = second.change - first.change
-    means = difference.mean(axis=1)
-    reach = stats.t.ppf(0.975, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means))
     by_corruption = difference.mean(axis=0)
-    groups = tuple(float(by_corruption[np.array(kinds) == one].mean()) for one in GROUPS)
-    middle = float(means.mean())
+    groups = [_of_pictures(difference[:, np.array(kinds) == one].mean(axis=1)) for one in GROUPS]
     return Pair(
         first.name,
         second.name,
         (second.score - first.score, *score),
-        (middle, middle - float(reach), middle + float(reach)),
-        groups,
+        _of_pictures(difference.mean(axis=1)),
+        tuple(value for value, _, _ in groups),
         corruptions[int(np.abs(by_corruption).argmax())],
+        tuple((low, high) for _, low, high in groups),
     )
+
+
+def _of_pictures(values: Floats) -> tuple[float, float, float]:
+    """Mean of a number a picture, with the ends of Student's interval."""
+    middle = float(values.mean())
+    reach = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return middle, middle - float(reach), middle + float(reach)
 
 
 def choose(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
@@ -172,16 +185,19 @@ def reported(shelf: Shelf, key: str, chosen: Pair) -> dict[str, Any]:
     row: dict[str, Any] = {"question": key, "first": first.name, "second": second.name}
     for half, one in zip(HALVES, (chosen, pair), strict=True):
         for what in ("score", "mpe"):
-            for end, value in zip(("", "_low", "_high"), getattr(one, what), strict=True):
-                row[f"{half}_{what}{end}"] = f"{value:.4f}"
-        for group, value in zip(GROUPS, one.groups, strict=True):
-            row[f"{half}_{group}"] = f"{value:.4f}"
+            row |= _ends_of(f"{half}_{what}", getattr(one, what), 4)
+        for group, value, (low, high) in zip(GROUPS, one.groups, one.group_ends, strict=True):
+            row |= _ends_of(f"{half}_{group}", (value, low, high), 4)
     for place, one in zip(PLACES, (first, second), strict=True):
         measured = shelf.robustness(ZOO / f"{one.name}.onnx")
         row[f"{place}_score"] = f"{one.score:.4f}"
         row[f"{place}_mpe"] = f"{one.change.mean():.4f}"
         row[f"{place}_clean"] = f"{1 - measured.clean_error:.4f}"
         row[f"{place}_corrupted"] = f"{1 - measured.mean_error:.4f}"
+        kept = ia.rank([measured]).rows[0].values["kept"]
+        row |= _ends_of(f"{place}_kept", (kept.value, kept.low, kept.high), 4)
+        assert measured.max_prob is not None
+        row[f"{place}_confidence"] = f"{measured.max_prob.mean():.4f}"
         for group in GROUPS:
             of_group = one.change[:, np.array(kinds) == group]
             row[f"{place}_{group}"] = f"{of_group.mean():.4f}"
@@ -192,7 +208,8 @@ def reported(shelf: Shelf, key: str, chosen: Pair) -> dict[str, Any]:
 
 def _explained(shelf: Shelf, pair: Pair) -> dict[str, Any]:
     """Points lost by band of the corruption that tells the two apart most in the first half."""
-    row = {}
+    row: dict[str, Any] = {}
+    lost = []
     for place, name in zip(PLACES, (pair.first, pair.second), strict=True):
         target = shelf.out / shelf.half / "damage" / f"{name}-{pair.corruption}.h5"
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -208,10 +225,19 @@ def _explained(shelf: Shelf, pair: Pair) -> dict[str, Any]:
             )
         report = ia.load(target)
         points = report.bands.value  # in points of accuracy
+        lost.append(report.view(value="right").per_image)
         row[f"{place}_lost"] = f"{points.sum():.1f}"
         for band, value in enumerate(points):
             row[f"{place}_band{band}"] = f"{value:.1f}"
+    more = lost[1] - lost[0]
+    for name, bands in PARTS.items():
+        row |= _ends_of(f"more_{name}", ends(means(more[:, bands].sum(axis=1))[:, 0]), 1)
     return row
+
+
+def _ends_of(name: str, values: tuple[float, float, float], digits: int) -> dict[str, str]:
+    columns = (name, f"{name}_low", f"{name}_high")
+    return {column: f"{value:.{digits}f}" for column, value in zip(columns, values, strict=True)}
 
 
 def tables() -> dict[str, str]:
@@ -233,15 +259,34 @@ def tables() -> dict[str, str]:
             ),
         )
         made[f"{key}, networks"] = table(
-            ("network", "score", "mPE", "clean, %", "corrupted, %", *(f"mPE, {g}" for g in GROUPS)),
-            ((row[place], *_network(row, place)) for row in asked for place in PLACES),
+            (
+                "network",
+                "score",
+                "mPE",
+                "clean, %",
+                "corrupted, %",
+                "kept, %",
+                "confidence, %",
+                *(f"mPE, {g}" for g in GROUPS),
+            ),
+            (
+                cells
+                for row in asked
+                for cells in (
+                    *((row[place], *_network(row, place)) for place in PLACES),
+                    (LESS, *[""] * 6, *(_ends(row, f"report_{group}") for group in GROUPS)),
+                )
+            ),
         )
         made[f"{key}, damage"] = table(
-            ("network", "corruption", "points lost", "bands 0-2", "bands 3-5", "bands 6-7"),
+            ("network", "corruption", "points lost", *list(PARTS)[1:]),
             (
-                (row[place], row["corruption"].replace("_", " "), *_thirds(row, place))
+                cells
                 for row in asked
-                for place in PLACES
+                for cells in (
+                    *((row[place], _words(row), *_parts(row, place)) for place in PLACES),
+                    (LESS, _words(row), *(_ends(row, f"more_{name}", 1) for name in PARTS)),
+                )
             ),
         )
     return made
@@ -250,28 +295,30 @@ def tables() -> dict[str, str]:
 def _network(row: dict[str, str], place: str) -> list[str]:
     shares = [f"{100 * float(row[f'{place}_{what}']):.0f}" for what in ("clean", "corrupted")]
     groups = [f"{float(row[f'{place}_{group}']):.2f}" for group in GROUPS]
+    kept = [100 * float(row[f"{place}_kept{end}"]) for end in ("", "_low", "_high")]
+    shares += [interval(*kept, 0, sign=False), f"{100 * float(row[f'{place}_confidence']):.0f}"]
     return [signed(row[f"{place}_score"]), f"{float(row[f'{place}_mpe']):.2f}", *shares, *groups]
 
 
-def _ends(row: dict[str, str], what: str) -> str:
-    return interval(*(row[f"{what}{end}"] for end in ("", "_low", "_high")))
+def _ends(row: dict[str, str], what: str, digits: int = 2) -> str:
+    return interval(*(row[f"{what}{end}"] for end in ("", "_low", "_high")), digits)
 
 
-def _thirds(row: dict[str, str], place: str) -> list[str]:
+def _words(row: dict[str, str]) -> str:
+    return row["corruption"].replace("_", " ")
+
+
+def _parts(row: dict[str, str], place: str) -> list[str]:
     bands = [float(row[f"{place}_band{band}"]) for band in range(8)]
-    return [row[f"{place}_lost"], *(f"{sum(bands[a:b]):.1f}" for a, b in ((0, 3), (3, 6), (6, 8)))]
+    return [row[f"{place}_lost"], *(f"{sum(bands[part]):.1f}" for part in list(PARTS.values())[1:])]
 
 
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("command", choices=("choose", "report", "print"))
+    parser.add_argument("command", choices=("choose", "report"))
     parser.add_argument("shelf", type=Path, nargs="?", default=Path("zoo-reports"))
     given = parser.parse_args()
-    if given.command == "print":
-        for name, text in tables().items():
-            print(f"{name}\n\n{text}")
-        return
     shelf = Shelf(given.shelf)
     chosen = choose(all_pairs(shelf))
     for key, pairs in chosen.items():
@@ -280,7 +327,7 @@ def main() -> None:
     if given.command == "report":
         other = replace(shelf, half=HALVES[1])
         rows = [reported(other, key, pair) for key, pairs in chosen.items() for pair in pairs]
-        write(rows, TABLES / NAME)
+        write(rows, HERE / NAME)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 
+from tools.studies.csv_files import HERE, read, write
 from tools.studies.markdown import interval, table
-from tools.studies.zoo_reports import HALVES, TABLES, ZOO, Shelf, read, write
+from tools.studies.zoo_reports import HALVES, ZOO, Shelf
 
 NAME = "high-passed.csv"
 NETWORK = "resnet-highpass"
@@ -113,7 +114,7 @@ def main() -> None:
             {"network": network.stem}
             | {name: f"{float(value):.4f}" for name, value in numbers.items()}
         )
-    write(rows, TABLES / NAME)
+    write(rows, HERE / NAME)
 
 
 if __name__ == "__main__":

@@ -1,41 +1,43 @@
 """Which norm and spacing of bands ranks small networks best, and says most of them.
 
     python -m tools.studies.spacings run --models models/zoo --images demo/test --out DIR
-    python -m tools.studies.spacings table --set zoo=DIR --set cifar=DIR2
+    python -m tools.studies.spacings table --set zoo=DIR --set cifar10=DIR2
 
 ``run`` analyses every network under each norm and spacing, and measures its robustness, unless the
 folder ``robustness`` of DIR has that already; what is there is kept. ``table`` writes
-``spacings.csv`` beside this file. Rank correlations are Spearman's with the signed score over
-networks (-1: foretold without fault) in all, and in the two halves of every second network by name;
-a set of fewer than 8 has none. Shares are means over networks, of the lowest band and as the number
-of equal shares that a distribution is worth.
+``spacings-networks.csv`` beside this file, what was measured of each network, and ``spacings.csv``,
+which follows from it. Rank correlations are Spearman's with the signed score over networks (-1:
+predicted without fault) in all, and in the two halves of every second network by name; intervals
+resample the networks, in differences the same ones for both; a set of fewer than 8 has neither.
+Shares are means over networks, of the lowest band and as the number of equal shares that a
+distribution is worth.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import iaside_onnx as ia
 from iaside_onnx.images.sample import draw_sample, open_images
 
+from .csv_files import HERE, read, text_of, write
 from .imagenet.measure import keep_corrupted
 from .imagenet.statistics import LEAST_FAMILIES, effective_number
-from .markdown import table
+from .markdown import interval, signed, table
+from .rank_intervals import Interval, correlation, difference
 from .settings.table import halves, spearman
 
-_FILE = Path(__file__).with_name("spacings.csv")
+NETWORKS, NAME = "spacings-networks.csv", "spacings.csv"
 NORMS = ("linf", "l2", "l1")
 SEVERITIES = [1, 3, 5]
-_COLUMNS = (
-    "set", "networks", "images", "norm", "spacing", "bands", "mPE", "mPE, first half",
-    "mPE, second half", "added error", "share of the lowest band", "effective bands",
-    "standard error of the score", "spread of the score",
-)  # fmt: skip
+# The row that the others are compared with.
+_PUBLISHED = ("linf", "linear")
 
 
 def readings(side: int) -> dict[str, dict[str, Any]]:
@@ -78,56 +80,122 @@ def run(models: Path, images: Path, out: Path, samples: int, robust: int) -> Non
         print(name, flush=True)
 
 
-def rows(name: str, folder: Path) -> list[list[str]]:
-    """A row for each norm and spacing of a set."""
-    files = sorted((folder / "robustness").glob("*.h5"))
-    measured = [ia.load_robustness(file) for file in files]
-    mpe = np.array([each.mean_mpe for each in measured])
-    added = np.array([each.mean_error - each.clean_wrong.mean() for each in measured])
-    accuracy = np.array([1 - each.clean_wrong.mean() for each in measured])
-    many = len(files) >= LEAST_FAMILIES
-    every = np.arange(len(files))
-    choices = (every, *halves(len(files)))
-
-    def ranks(score: Any) -> list[str]:
-        if not many:
-            return [""] * 4
-        cells = [spearman(score[some], mpe[some]) for some in choices]
-        return [f"{cell:+.2f}" for cell in (*cells, spearman(score, added))]
-
+def measured(name: str, folder: Path) -> list[dict[str, Any]]:
+    """What was measured of the networks of a set: a row each for every norm and spacing."""
     made = []
-    for reading in sorted(
-        path.name for path in folder.iterdir() if path.name.split("-")[0] in NORMS
-    ):
-        reports = [ia.load(folder / reading / file.name) for file in files]
-        score = np.array([each.srs_signed for each in reports])
-        error = np.array([each.intervals.srs_signed_stderr for each in reports])
-        sid = np.array([each.sid for each in reports])
+    files = sorted((folder / "robustness").glob("*.h5"))
+    for reading in sorted(p.name for p in folder.iterdir() if p.name.split("-")[0] in NORMS):
         norm, _, spacing = reading.partition("-")
-        numbers = (sid[:, 0].mean(), effective_number(sid).mean(), error.mean(), score.std(ddof=1))
-        head = [name, str(len(files)), str(len(reports[0].labels)), norm, spacing]
-        made.append(
-            [*head, str(sid.shape[1]), *ranks(score), *(f"{number:.3f}" for number in numbers)]
-        )
-    return [
-        *made,
-        [name, str(len(files)), "", "clean accuracy", "", "", *ranks(accuracy), *[""] * 4],
+        for file in files:
+            report, found = ia.load(folder / reading / file.name), ia.load_robustness(file)
+            head = {
+                "set": name, "network": file.stem, "images": len(report.labels), "norm": norm,
+                "spacing": spacing, "bands": len(report.sid),
+            }  # fmt: skip
+            numbers = {
+                "score": report.srs_signed,
+                "standard error": report.intervals.srs_signed_stderr,
+                "lowest band": report.sid[0],
+                "effective bands": effective_number(report.sid),
+                "mPE": found.mean_mpe,
+                "added error": found.mean_error - found.clean_wrong.mean(),
+                "accuracy": 1 - found.clean_wrong.mean(),
+            }
+            made.append(head | {key: f"{float(value):.6f}" for key, value in numbers.items()})
+    return made
+
+
+def following() -> dict[Path, str]:
+    """The table beside this file that follows from what was measured, by file."""
+    rows = read(NETWORKS)
+    made = [row for _, part in groupby(rows, lambda row: row["set"]) for row in _of_set([*part])]
+    return {HERE / NAME: text_of([list(made[0]), *(list(row.values()) for row in made)])}
+
+
+def _of_set(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """A row for each norm and spacing of a set, and one for clean accuracy."""
+    by_reading = {
+        key: [*part] for key, part in groupby(rows, lambda row: (row["norm"], row["spacing"]))
+    }
+    base = by_reading[_PUBLISHED]
+    made = [
+        _row(key, part, _numbers(part, "score"), None if key == _PUBLISHED else base)
+        for key, part in by_reading.items()
     ]
+    clean = _row(("clean accuracy", ""), base, _numbers(base, "accuracy"), None)
+    return [*made, clean | dict.fromkeys(("images", "bands", *_OF_SCORES), "")]
+
+
+_OF_SCORES = (
+    "share of the lowest band", "effective bands", "standard error of the score",
+    "spread of the score",
+)  # fmt: skip
+
+
+def _row(
+    key: tuple[str, str],
+    part: list[dict[str, str]],
+    predictor: NDArray[np.float64],
+    base: list[dict[str, str]] | None,
+) -> dict[str, str]:
+    count = len(part)
+    every, first, second = np.arange(count), *halves(count)
+    mpe, added = _numbers(part, "mPE"), _numbers(part, "added error")
+    many = count >= LEAST_FAMILIES
+    apart = difference(predictor, _numbers(base, "score"), mpe) if many and base else None
+    return {
+        "set": part[0]["set"], "networks": str(count), "images": part[0]["images"],
+        "norm": key[0], "spacing": key[1], "bands": part[0]["bands"],
+        **_ends("mPE", correlation(predictor, mpe) if many else None),
+        **{
+            name: signed(spearman(predictor[some], of[some])) if many else ""
+            for name, some, of in (
+                ("mPE, first half", first, mpe), ("mPE, second half", second, mpe),
+                ("added error", every, added),
+            )
+        },
+        **_ends("mPE, less linf linear", apart),
+        **{
+            name: f"{value:.3f}"
+            for name, value in zip(
+                _OF_SCORES,
+                (
+                    _numbers(part, "lowest band").mean(), _numbers(part, "effective bands").mean(),
+                    _numbers(part, "standard error").mean(), predictor.std(ddof=1),
+                ),
+                strict=True,
+            )
+        },
+    }  # fmt: skip
+
+
+def _numbers(rows: list[dict[str, str]], column: str) -> NDArray[np.float64]:
+    return np.array([float(row[column]) for row in rows])
+
+
+def _ends(name: str, found: Interval | None) -> dict[str, str]:
+    columns = (name, f"{name}, low", f"{name}, high")
+    values = [""] * 3 if found is None else [signed(value) for value in found]
+    return dict(zip(columns, values, strict=True))
 
 
 def tables() -> dict[str, str]:
     """What the guide quotes: the zoo's networks."""
-    shown = ("mPE", "mPE, first half", "mPE, second half", "share of the lowest band",
-             "effective bands")  # fmt: skip
-    with _FILE.open(newline="") as file:
-        held = [row for row in csv.DictReader(file) if row["set"] == "zoo"]
+    plain = ("mPE, first half", "mPE, second half", *_OF_SCORES[:2])
+
+    def with_ends(row: dict[str, str], name: str) -> str:
+        found = [row[f"{name}{end}"] for end in ("", ", low", ", high")]
+        return interval(*found) if found[0] else ""
+
     return {
         "spacings": table(
-            ("norm", "spacing", "bands", *(name.removeprefix("mPE, ") for name in shown)),
+            ("norm", "spacing", "bands", "mPE", "less linf, linear",
+             *(name.removeprefix("mPE, ") for name in plain)),
             (
                 (row["norm"], row["spacing"].replace("-", " "), row["bands"],
-                 *(row[name] for name in shown))
-                for row in held
+                 with_ends(row, "mPE"), with_ends(row, "mPE, less linf linear"),
+                 *(row[name] for name in plain))
+                for row in read(NAME) if row["set"] == "zoo"
             ),
         )
     }  # fmt: skip
@@ -151,11 +219,10 @@ def main() -> None:
     if given.command == "run":
         run(given.models, given.images, given.out, given.samples, given.robustness_samples)
         return
-    found = [
-        row for each in given.set for row in rows(each.split("=")[0], Path(each.split("=")[1]))
-    ]
-    with _FILE.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([_COLUMNS, *found])
+    sets = [each.split("=") for each in given.set]
+    write([row for name, folder in sets for row in measured(name, Path(folder))], HERE / NETWORKS)
+    for path, text in following().items():
+        path.write_text(text, encoding="utf-8", newline="")
 
 
 if __name__ == "__main__":

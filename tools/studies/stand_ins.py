@@ -1,4 +1,4 @@
-"""How well spectral stand-ins foretell damage, beside the value table and measurement itself.
+"""How well spectral stand-ins predict damage, beside the value table and measurement itself.
 
     python tools/studies/stand_ins.py measure zoo.npz demo/test --table 24 models/zoo/*.onnx
     python tools/studies/stand_ins.py report zoo.npz cifar.npz ... --csv tools/studies/stand-ins.csv
@@ -122,7 +122,7 @@ def measure(given: argparse.Namespace) -> None:
 
 
 def _table(model: Path, snr: SnrReport, given: argparse.Namespace) -> Floats:
-    """What the value table foretells."""
+    """What the value table predicts."""
     report = ia.analyze(
         model, given.images, samples=given.table, bands=given.bands, separate_dc=given.dc,
         norm="linf", labels=given.labels, preprocess=given.preprocess, threads=1,
@@ -141,7 +141,7 @@ class Group:
     table: Floats
 
     def drawn(self, rng: np.random.Generator) -> Group:
-        """The same with images resampled: those of the truth, and those that foretell."""
+        """The same with images resampled: those of the truth, and those that predict."""
         answers = {}
         rows: dict[int, Any] = {}
         for form, kinds in self.answers.items():
@@ -150,7 +150,7 @@ class Group:
             answers[form] = {what: values[:, chosen_rows] for what, values in kinds.items()}
         return replace(self, answers=answers)
 
-    def foretold(self, form: str, what: str) -> Floats:
+    def predicted(self, form: str, what: str) -> Floats:
         """Means over images, shape (N, P, S)."""
         if form == "table":
             return self.table
@@ -184,19 +184,19 @@ def rank(first: Floats, second: Floats) -> float:
 
 def numbers(group: Group, form: str, what: str) -> list[float]:
     """Over models, over corruptions, over pairs; slope, mean absolute error, bias."""
-    truth, foretold = group.foretold("truth", what), group.foretold(form, what)
+    truth, predicted = group.predicted("truth", what), group.predicted(form, what)
     rows = range(len(truth))
     by_corruption = [
-        rank(foretold[:, row].mean(axis=1), truth[:, row].mean(axis=1))
+        rank(predicted[:, row].mean(axis=1), truth[:, row].mean(axis=1))
         for row in range(truth.shape[1])
     ]
     ranks = [
         float(np.nanmean(by_corruption)) if np.isfinite(by_corruption).any() else float("nan"),
-        np.nanmean([rank(foretold[row].mean(axis=1), truth[row].mean(axis=1)) for row in rows]),
-        np.nanmean([rank(foretold[row].ravel(), truth[row].ravel()) for row in rows]),
+        np.nanmean([rank(predicted[row].mean(axis=1), truth[row].mean(axis=1)) for row in rows]),
+        np.nanmean([rank(predicted[row].ravel(), truth[row].ravel()) for row in rows]),
     ]
-    slope = (foretold * truth).sum() / np.square(foretold).sum()
-    apart = foretold - truth
+    slope = (predicted * truth).sum() / np.square(predicted).sum()
+    apart = predicted - truth
     return [*map(float, ranks), float(slope), float(np.abs(apart).mean()), float(apart.mean())]
 
 
@@ -223,14 +223,14 @@ def report(given: argparse.Namespace) -> None:
             ]
             print(f"| {WORDS[form]} | {words} | {' | '.join(cells)} |", flush=True)
             lines.append([group.name, form, words, *(f"{value:.3f}" for value in values)])
-    print("\n### What is over- and underrated: foretold less measured mPE\n")
+    print("\n### What is over- and underrated: predicted less measured mPE\n")
     print(f"| corruption | {' | '.join(group.name for group in groups)} |")
     print(f"| --- |{' --- |' * len(groups)}")
     for row, name in enumerate(groups[0].corruptions):
         cells = []
         for group in groups:
-            truth = group.foretold("truth", "change")[:, row].mean()
-            apart = [group.foretold(form, "change")[:, row].mean() - truth for form in FORMS]
+            truth = group.predicted("truth", "change")[:, row].mean()
+            apart = [group.predicted(form, "change")[:, row].mean() - truth for form in FORMS]
             cells.append(" ".join(f"{value:+.2f}" for value in apart))
         print(f"| {name} | {' | '.join(cells)} |")
     if given.csv is not None:

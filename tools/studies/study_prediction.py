@@ -1,4 +1,4 @@
-"""How well ``iaside predict`` foretells damage: rank correlations over a set of networks.
+"""How well ``iaside predict`` does: rank correlations with damage over a set of networks.
 
     python tools/studies/study_prediction.py REPORTS ROBUSTNESS --snr snr.h5 [--grid]
 
@@ -57,7 +57,7 @@ def fall(network: Network, presence: Floats) -> Floats:
 
 
 def forms(snr: ia.SnrReport) -> dict[str, Callable[[Network], Floats]]:
-    """What is held against the truth: larger means more damage."""
+    """What is compared with the truth: larger means more damage."""
     presence = presence_under(snr)
     signal, noise = snr.band_sums
     ratio = signal_to_noise(signal[0].mean(axis=0), noise[0].mean(axis=0))
@@ -84,18 +84,18 @@ def rank(first: Floats, second: Floats) -> float:
     return float(spearmanr(first, second).statistic)
 
 
-def over_models(foretold: Floats, truth: Floats) -> Floats:
+def over_models(predicted: Floats, truth: Floats) -> Floats:
     """One a corruption, over networks; both of shape (networks, P, S)."""
-    pairs = zip(foretold.mean(axis=2).T, truth.mean(axis=2).T, strict=True)
+    pairs = zip(predicted.mean(axis=2).T, truth.mean(axis=2).T, strict=True)
     return np.array([rank(a, b) for a, b in pairs])
 
 
-def over_corruptions(foretold: Floats, truth: Floats) -> Floats:
+def over_corruptions(predicted: Floats, truth: Floats) -> Floats:
     """Two a network: over corruptions, and over corruptions and severities."""
     return np.array(
         [
             (rank(a.mean(axis=1), b.mean(axis=1)), rank(a.ravel(), b.ravel()))
-            for a, b in zip(foretold, truth, strict=True)
+            for a, b in zip(predicted, truth, strict=True)
         ]
     )
 
@@ -129,18 +129,18 @@ def print_half(title: str, networks: list[Network], snr: ia.SnrReport) -> None:
     print(f"| form | truth | {columns} |\n| --- | --- |{' --- |' * 5}")
     each = {}
     for form, function in forms(snr).items():
-        foretold = np.array([function(net) for net in networks])
+        predicted = np.array([function(net) for net in networks])
         for name, truth in truths.items():
-            by_corruption = each[form, name] = over_models(foretold, truth)
-            by_model = over_corruptions(foretold, truth).mean(axis=0)
+            by_corruption = each[form, name] = over_models(predicted, truth)
+            by_model = over_corruptions(predicted, truth).mean(axis=0)
             cells = [
                 f"{np.nanmean(by_corruption):.2f}, {np.nanmedian(by_corruption):.2f}",
                 *(
                     f"{value:.2f}"
                     for value in (
-                        rank(foretold.mean(axis=(1, 2)), truth.mean(axis=(1, 2))),
+                        rank(predicted.mean(axis=(1, 2)), truth.mean(axis=(1, 2))),
                         *by_model,
-                        rank(foretold.ravel(), truth.ravel()),
+                        rank(predicted.ravel(), truth.ravel()),
                     )
                 ),
             ]
@@ -159,12 +159,12 @@ def print_grid(networks: list[Network], snr: ia.SnrReport) -> None:
     print("| --- | --- | --- | --- |")
     for attenuated, masked in GRID:
         presence = presence_under(snr, attenuated=attenuated, masked=masked)
-        foretold = np.array([fall(net, presence) for net in networks])
+        predicted = np.array([fall(net, presence) for net in networks])
         cells = []
         for name in ("mpe", "drop"):
             truth = np.array([getattr(net, name) for net in networks])
-            first = np.nanmean(over_models(foretold, truth))
-            cells.append(f"{(first + over_corruptions(foretold, truth)[:, 0].mean()) / 2:.3f}")
+            first = np.nanmean(over_models(predicted, truth))
+            cells.append(f"{(first + over_corruptions(predicted, truth)[:, 0].mean()) / 2:.3f}")
         print(f"| {attenuated} | {masked} | {' | '.join(cells)} |")
 
 

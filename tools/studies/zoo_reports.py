@@ -7,14 +7,13 @@ The pictures of `demo/test` are parted by a draw that knows nothing of any netwo
 ``iaside robustness --samples 96`` takes (8 a class) go to ``OUT/images/choose``, the other 144 to
 ``OUT/images/report``. What is looked for is looked for in the first part and reported of the
 second. ``make`` writes the robustness reports and analyses of all networks on the first part; those
-that are there are kept. ``table`` writes ``zoo-scores.csv`` and ``zoo-measured.csv`` beside this
-file, which the guide quotes.
+that are there are kept. The figures and the counter-examples need ``--reading l2`` alone.
+``table`` writes ``zoo-scores.csv`` and ``zoo-measured.csv`` beside this file.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -25,19 +24,22 @@ import numpy as np
 
 import iaside_onnx as ia
 from iaside_onnx.comparisons.baseline import relative
+from tools.studies.csv_files import HERE, write
 
 ROOT = Path(__file__).resolve().parents[2]
 ZOO, IMAGES = ROOT / "models" / "zoo", ROOT / "demo" / "test"
-TABLES = Path(__file__).parent
 HALVES = ("choose", "report")
 BASELINE = "resnet-plain"
 # Pictures that are taken of each part.
 SAMPLES = 96
 VALUES = ("log-prob", "prob")
+# Readings that the tables of the guide need.
+NEEDED = ("l2", "linf")
 CORRUPTED: dict[str, Any] = {"severity": [1, 3, 5], "attack": "none"}
-# By name in folders and tables. Scores of linf stand in docs/zoo.csv.
+# By name in folders and tables.
 READINGS: dict[str, dict[str, str]] = {
     "l2": {"norm": "l2"},
+    "linf": {"norm": "linf"},
     "l1": {"norm": "l1"},
     "l2-replace": {"norm": "l2", "absence": "replace"},
     "l2-mean": {"norm": "l2", "absence": "mean"},
@@ -95,6 +97,11 @@ class Shelf:
             ia.measure_robustness(network, images, target, samples=self.samples, **CORRUPTED)
         return ia.load_robustness(target)
 
+    def has(self, reading: str) -> bool:
+        """Whether the analyses of all networks are there."""
+        folder = self.out / self.half / reading
+        return all((folder / f"{network.stem}.h5").exists() for network in networks())
+
     def _place(self, kind: str, network: Path) -> Path:
         target = self.out / self.half / kind / f"{network.stem}.h5"
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -104,9 +111,7 @@ class Shelf:
 def scores(shelf: Shelf) -> Iterator[dict[str, Any]]:
     """What the analyses of all networks say, a row a network, reading and value of the game."""
     for reading in READINGS:
-        if not all(
-            (shelf.out / shelf.half / reading / f"{n.stem}.h5").exists() for n in networks()
-        ):
+        if not shelf.has(reading):
             continue
         for network in networks():
             report = shelf.analysis(network, reading)
@@ -161,36 +166,25 @@ def _rounded(**values: Any) -> dict[str, str]:
     return {name: f"{float(value):.6f}" for name, value in values.items()}
 
 
-def write(rows: list[dict[str, Any]], target: Path) -> None:
-    """Rows as CSV."""
-    with target.open("w", newline="") as file:
-        table = csv.DictWriter(file, rows[0], lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-
-
-def read(name: str) -> list[dict[str, str]]:
-    """The rows of one of the tables beside this file."""
-    with (TABLES / name).open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     make = commands.add_parser("make", help="make the reports that are missing")
     make.add_argument("--out", type=Path, required=True)
-    make.add_argument("--reading", action="append", choices=READINGS, help="default: l2")
+    make.add_argument("--reading", action="append", choices=READINGS, help="default: l2 and linf")
     table = commands.add_parser("table", help="write the tables")
     table.add_argument("out", type=Path)
     given = parser.parse_args()
     shelf = Shelf(given.out)
     if given.command == "table":
-        write(list(scores(shelf)), TABLES / "zoo-scores.csv")
-        write(list(measured(shelf)), TABLES / "zoo-measured.csv")
+        for reading in NEEDED:
+            if not shelf.has(reading):
+                parser.error(f"{given.out}: make the analyses first: make --reading {reading}")
+        write(list(scores(shelf)), HERE / "zoo-scores.csv")
+        write(list(measured(shelf)), HERE / "zoo-measured.csv")
         return
-    for reading in ["robustness", *(given.reading or ["l2"])]:
+    for reading in ["robustness", *(given.reading or NEEDED)]:
         for network in networks():
             if reading == "robustness":
                 shelf.robustness(network)

@@ -14,7 +14,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import iaside_onnx as ia
-from tools.studies.zoo_reports import ZOO, Shelf, write
+from iaside_onnx.mathematics.paired_score import ScoreDifference
+from tools.studies.csv_files import write
+from tools.studies.zoo_reports import ZOO, Shelf
 
 _DPI = 110
 # As many colours as leave a picture so many bytes.
@@ -54,17 +56,36 @@ def importance(asked: Asked, name: str, reports: dict[str, ia.Report], height: f
     called = [one.removeprefix("resnet-") if one_kind else one for one in reports]
     ia.panels.sid(*reports.values(), ax=left, names=called)
     ia.panels.score(*reports.values(), ax=right, names=called)
-    save(asked, name, figure, [row_of(one, report) for one, report in reports.items()])
+    first = next(iter(reports.values()))
+    save(asked, name, figure, [row_of(one, report, first) for one, report in reports.items()])
 
 
-def row_of(name: str, report: ia.Report) -> dict[str, Any]:
-    """A network's score and shares with intervals, as numbers."""
+def row_of(name: str, report: ia.Report, first: ia.Report) -> dict[str, Any]:
+    """A network's score and shares with intervals, as numbers.
+
+    Its score less that of the first network has a paired interval where the pictures are the same.
+    """
     ends = report.intervals
     low, high = ends.srs_signed
-    row = {"network": name, "images": len(report.image_ids)}
-    numbers = {"signed": report.srs_signed, "low": low, "high": high, "published": report.srs}
+    numbers: dict[str, float] = {
+        "signed": report.srs_signed,
+        "low": low,
+        "high": high,
+        "published": report.srs,
+    }
+    if report is not first and report.image_ids == first.image_ids:
+        paired = ScoreDifference(first.shapley_per_image, report.shapley_per_image).interval()
+        numbers |= {
+            "more": report.srs_signed - first.srs_signed,
+            "more_low": paired[0],
+            "more_high": paired[1],
+        }
     numbers |= {f"sid{band}": share for band, share in enumerate(report.sid)}
-    return row | {key: f"{float(value):.4f}" for key, value in numbers.items()}
+    head = {"network": name, "images": len(report.image_ids)}
+    nothing = dict.fromkeys(
+        ("signed", "low", "high", "published", "more", "more_low", "more_high"), ""
+    )
+    return head | nothing | {key: f"{float(value):.4f}" for key, value in numbers.items()}
 
 
 def save(asked: Asked, name: str, figure: Figure, rows: list[dict[str, Any]]) -> None:

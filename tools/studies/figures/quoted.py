@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
+from tools.studies.csv_files import read
 from tools.studies.markdown import interval, signed, table
 
 DRAWN = Path(__file__).resolve().parents[3] / "docs" / "figures"
@@ -22,11 +22,6 @@ def tables() -> dict[str, str]:
     return {"snr": decays(), **{name: importance(name) for name in _NETWORKS}, "score": ranks()}
 
 
-def _rows(name: str) -> list[dict[str, str]]:
-    with (DRAWN / f"{name}.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def decays() -> str:
     """Fitted slopes and how well each form fits, corruption by corruption."""
     return table(
@@ -40,7 +35,7 @@ def decays() -> str:
                 signed(row["exponential"]),
                 f"{float(row['exponential_r2']):.2f}",
             )
-            for row in _rows("snr")
+            for row in read("snr.csv", DRAWN)
             if row["power_law"] != "nan"
         ),
     )
@@ -49,22 +44,29 @@ def decays() -> str:
 def importance(name: str) -> str:
     """Score and shares of each network."""
     return table(
-        ("network", "signed score", "published", *(f"band {band}" for band in range(8))),
+        (
+            "network",
+            "signed score",
+            "less the first",
+            "published",
+            *(f"band {band}" for band in range(8)),
+        ),
         (
             (
                 row["network"],
                 interval(row["signed"], row["low"], row["high"]),
+                interval(row["more"], row["more_low"], row["more_high"]) if row["more"] else "",
                 f"{float(row['published']):.2f}",
                 *(f"{float(row[f'sid{band}']):.2f}" for band in range(8)),
             )
-            for row in _rows(name)
+            for row in read(f"{name}.csv", DRAWN)
         ),
     )
 
 
 def ranks() -> str:
     """Spearman's coefficients over all networks."""
-    rows = {(row["predictor"], row["outcome"]): row for row in _rows("score")}
+    rows = {(row["predictor"], row["outcome"]): row for row in read("score.csv", DRAWN)}
     return table(
         ("predicted by", *_OUTCOMES.values()),
         (

@@ -1,1 +1,1 @@
-"""The study behind the defaults: which settings make the score foretell measured robustness."""
+"""The study behind the defaults: which settings make the score predict measured robustness."""

@@ -1,16 +1,13 @@
-"""Which settings make the score foretell measured robustness, on a set of networks.
+"""Which settings make the score predict measured robustness, on a set of networks.
 
 Half of the networks choose the settings, the other half confirm::
 
     python -m tools.studies.settings run --models models/zoo --images demo/test --out study
     python -m tools.studies.settings table study
-    python -m tools.studies.settings print
 
 ``run`` writes an analysis for each network and game, and a robustness report for each network,
 and beside each a JSON file with what ``table`` needs; what is there already is kept, so it can be
-stopped and started again. ``table`` writes the CSV files that lie beside this one. ``print``
-writes the tables that the guide quotes, one a question, from these files and from those of
-`tools.studies.zoo_reports`.
+stopped and started again. ``table`` writes the CSV files that lie beside this one.
 """
 
 from __future__ import annotations
@@ -26,7 +23,6 @@ from typing import Any
 import iaside_onnx as ia
 
 from .grid import VALUES, Game, games
-from .quoted import tables
 from .table import write_tables
 
 _SEED = 0
@@ -52,12 +48,8 @@ def main() -> None:
     table = commands.add_parser("table", help="write the tables")
     table.add_argument("folder", type=Path)
     table.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder of tables")
-    commands.add_parser("print", help="print the tables of the guide")
     given = parser.parse_args()
-    if given.command == "print":
-        for name, text in tables().items():
-            print(f"{name}\n\n{text}")
-    elif given.command == "table":
+    if given.command == "table":
         write_tables(given.folder, given.out)
     else:
         make(given)

@@ -1,22 +1,24 @@
-"""The tables of the guide on what foretells robustness, made from the CSV files alone."""
+"""The tables of the guide on what predicts robustness, made from the CSV files alone."""
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iaside_onnx.mathematics.correlation import correlations
+from tools.studies.csv_files import read
 from tools.studies.markdown import interval, signed, table
-from tools.studies.zoo_reports import read
+from tools.studies.rank_intervals import difference
+
+from .table import ENDS
 
 _HERE = Path(__file__).parent
 _ABSENCES = ("gaussian", "replace", "mean", "zero")
 # Columns of settings.csv by their heads in the guide.
+_ALL = "mPE"
 _SHOWN = {
-    "mPE, all": "mPE",
     "choosing half": "mPE, choosing half",
     "confirming half": "mPE, confirming half",
     "noise to JPEG": "mPE, noise to JPEG",
@@ -38,42 +40,52 @@ _PREDICTORS: dict[str, Predictor] = {
     "signed score, l2": ("l2", "log-prob", "signed"),
     "signed score, l2, probabilities": ("l2", "prob", "signed"),
     "published score, l2": ("l2", "log-prob", "published"),
+    "signed score, linf": ("linf", "log-prob", "signed"),
+    "signed score, linf, probabilities": ("linf", "prob", "signed"),
 }
-_SQUARE, _ACCURACY = "signed score, linf", "clean accuracy"
-# Scores of square bands, of more pictures.
-_RANKED = _HERE.parents[2] / "docs" / "zoo.csv"
+_ROUND, _SQUARE, _ACCURACY = "signed score, l2", "signed score, linf", "clean accuracy"
+# Square bands of the pictures of the ranking, and where that lies.
+_OTHERS = "signed score, linf, 120 pictures"
+_RANKED = _HERE.parents[2] / "docs"
+# Pairs of predictors, by what the first has in place of the second.
+_LESS = {
+    "l2 less linf": (_ROUND, _SQUARE),
+    "l2 less linf of 120 pictures": (_ROUND, _OTHERS),
+    "l2 less linf, probabilities": (f"{_ROUND}, probabilities", f"{_SQUARE}, probabilities"),
+    "probabilities less log-probabilities, l2": (f"{_ROUND}, probabilities", _ROUND),
+}
 
 
 def tables() -> dict[str, str]:
-    """Each table of the guide by the question that it answers."""
+    """The tables of the settings, by what they answer."""
+    return {"which settings": which_settings(), "chosen and confirmed": chosen()}
+
+
+def zoo_tables() -> dict[str, str]:
+    """The tables of the zoo's networks under the settings of `tools.studies.zoo_reports`."""
     return {
-        "which settings": which_settings(),
-        "chosen and confirmed": chosen(),
         "score or accuracy": score_or_accuracy(partial=False),
         "with accuracy held": score_or_accuracy(partial=True),
+        "differences": differences(),
         "which perturbations": which_perturbations(),
     }
-
-
-def _rows(name: str) -> list[dict[str, str]]:
-    with (_HERE / name).open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def which_settings() -> str:
     """Absence and norm, at 8 bands, temperature 1 and beta 0.75; both values of the game."""
     held = {
         (row["absence"], row["norm"], row["value"]): row
-        for row in _rows("settings.csv")
+        for row in read("settings.csv", _HERE)
         if (row["M"], row["T"], row["beta"]) == ("8", "1", "0.75")
     }
     order = [(absence, "linf") for absence in _ABSENCES]
     order += [(absence, norm) for absence in _ABSENCES for norm in ("l2", "l1")]
     return table(
-        ("absence", "norm", *_SHOWN),
+        ("absence", "norm", "mPE, log-probability", "mPE, probability", *_SHOWN),
         (
             (
                 *game,
+                *(_with_ends(held[(*game, value)], _ALL) for value in ("log-prob", "prob")),
                 *(
                     f"{held[(*game, 'log-prob')][column]} / {held[(*game, 'prob')][column]}"
                     for column in _SHOWN.values()
@@ -86,19 +98,24 @@ def which_settings() -> str:
 
 def chosen() -> str:
     """What one half of the networks chooses, on the other half."""
-    rows = _rows("chosen.csv")
-    numbers = ("choosing half", "confirming half", "as published, confirming half")
+    rows = read("chosen.csv", _HERE)
+    numbers = ("confirming half", "as published, confirming half")
     return table(
-        ("outcome", "chosen", *numbers),
+        ("outcome", "chosen", "choosing half", *numbers),
         (
             (
                 row["outcome"],
                 f"{row['game']}, {row['value']}, beta {row['beta']}",
-                *(row[n] for n in numbers),
+                row["choosing half"],
+                *(_with_ends(row, name) for name in numbers),
             )
             for row in rows
         ),
     )
+
+
+def _with_ends(row: dict[str, str], column: str) -> str:
+    return interval(*(row[f"{column}{end}"] for end in ("", *ENDS)))
 
 
 def _predictors() -> dict[str, NDArray[np.float64]]:
@@ -113,9 +130,6 @@ def _predictors() -> dict[str, NDArray[np.float64]]:
             if (row["reading"], row["value"]) == (reading, value)
         }
         made[words] = np.array([held[name] for name in names])
-    with _RANKED.open(newline="") as file:
-        square = {row["model"]: float(row["score"]) for row in csv.DictReader(file)}
-    made[_SQUARE] = np.array([square[name] for name in names])
     return {**made, _ACCURACY: _measured("accuracy")}
 
 
@@ -150,12 +164,35 @@ def score_or_accuracy(*, partial: bool) -> str:
     )
 
 
+def differences() -> str:
+    """One predictor's coefficients less another's, plain and with clean accuracy held fixed."""
+    predictors, accuracy = _predictors(), _measured("accuracy")
+    ranked = {row["model"]: float(row["score"]) for row in read("zoo.csv", _RANKED)}
+    names = [row["network"] for row in read("zoo-measured.csv")]
+    predictors[_OTHERS] = np.array([ranked[name] for name in names])
+    return table(
+        ("difference", "clean accuracy", *_OUTCOMES.values()),
+        (
+            (
+                words,
+                "free" if held is None else "held fixed",
+                *(
+                    interval(*difference(*(predictors[one] for one in pair), _measured(c), held))
+                    for c in _OUTCOMES
+                ),
+            )
+            for words, pair in _LESS.items()
+            for held in (None, accuracy)
+        ),
+    )
+
+
 def which_perturbations() -> str:
     """Perturbation by perturbation, both norms."""
     predictors = _predictors()
     first = read("zoo-measured.csv")[0]
     names = [name.partition(":")[2] for name in first if name.startswith("mpe:")]
-    shown = ("signed score, l2", _SQUARE, _ACCURACY)
+    shown = (_ROUND, _SQUARE, _ACCURACY)
     rows = np.array([predictors[words] for words in shown])
     outcomes = np.array(
         [_measured(f"{what}:{name}") for what in ("mpe", "error") for name in names]

@@ -1,10 +1,13 @@
-"""Tables of the study: rank correlations on the half that chooses and the half that confirms."""
+"""Tables of the study: rank correlations on the half that chooses and the half that confirms.
+
+Beside each coefficient stand its 95 % ends over networks, by Bonett and Wright's approximation; not
+beside those of the settings that were chosen, on the half that chose them.
+"""
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +16,8 @@ from numpy.typing import NDArray
 
 from iaside_onnx.mathematics.correlation import correlation_matrix
 from iaside_onnx.mathematics.score import signed_score
+from tools.studies.csv_files import cells_of, read, text_of
+from tools.studies.rank_intervals import approximate
 
 from .grid import BETAS, VALUES, Game, games
 
@@ -83,17 +88,66 @@ def read_sid(folder: Path, game: Game, truth: Truth, value: str) -> NDArray[np.f
 
 
 Cells = list[list[str]]
+HERE = Path(__file__).parent
+# What the columns of the ends of a coefficient are called, after its own name.
+ENDS = (", low", ", high")
+_HALVES = {"mPE, choosing half": 0, "mPE, confirming half": 1}
+_CONFIRMING = ("confirming half", "as published, confirming half")
+_OF_GAME = ("absence", "norm", "M", "T", "value", "beta")
 
 
 def write_tables(folder: Path, out: Path) -> None:
     """Write every table of the study as CSV."""
-    for name, rows in tables(folder).items():
-        with (out / f"{name}.csv").open("w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows(rows)
+    for name, rows in with_ends(tables(folder)).items():
+        (out / f"{name}.csv").write_text(text_of(rows), encoding="utf-8", newline="")
+
+
+def following() -> dict[Path, str]:
+    """The tables beside this file as their coefficients make them, by file."""
+    held = {
+        name: [list(map(str, row)) for row in cells_of(read(f"{name}.csv", HERE))]
+        for name in ("networks", "settings", "chosen", "perturbations")
+    }
+    return {HERE / f"{name}.csv": text_of(rows) for name, rows in with_ends(held).items()}
+
+
+def with_ends(held: Mapping[str, Cells]) -> dict[str, Cells]:
+    """The same tables with the ends of every coefficient beside it, those there made again."""
+    names = held["networks"][1:]
+    every, parts = len(names), [len(part) for part in halves(len(names))]
+    counts = {
+        "settings": {
+            column: parts[_HALVES[column]] if column in _HALVES else every
+            for column in held["settings"][0]
+            if column not in _OF_GAME
+        },
+        "chosen": dict.fromkeys(_CONFIRMING, parts[1]),
+        "perturbations": dict.fromkeys(held["perturbations"][0][1:], every),
+    }
+    return {name: _ends_beside(rows, counts.get(name, {})) for name, rows in held.items()}
+
+
+def _ends_beside(rows: Cells, counts: Mapping[str, int]) -> Cells:
+    made: Cells = [[] for _ in rows]
+    for place, column in enumerate(rows[0]):
+        if column.endswith(ENDS):
+            continue
+        for into, row in zip(made, rows, strict=True):
+            into.append(row[place])
+        if column in counts:
+            made[0] += [f"{column}{end}" for end in ENDS]
+            for into, row in zip(made[1:], rows[1:], strict=True):
+                text = row[place]
+                into += (
+                    _numbers(list(approximate(float(text), counts[column])[1:]))
+                    if text
+                    else ["", ""]
+                )
+    return made
 
 
 def tables(folder: Path) -> dict[str, Cells]:
-    """Rows of each table, the first of which names the columns."""
+    """Coefficients of each table; its first row names the columns."""
     truth = read_truth(folder)
     choose, confirm = halves(len(truth.names))
     rows = list(_rows(folder, truth, BETAS))

@@ -1,0 +1,65 @@
+"""Intervals of rank correlations over networks, and of differences of two of them."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from iaside_onnx.mathematics.correlation import (
+    RESAMPLES,
+    correlation_matrix,
+    partial_correlation,
+)
+
+Interval = tuple[float, float, float]
+
+
+def correlation(first: ArrayLike, outcome: ArrayLike) -> Interval:
+    """Spearman's coefficient with its 95 % ends, networks resampled."""
+    return _with_ends(_resampled(first, outcome)[:, 0, 1])
+
+
+def difference(
+    first: ArrayLike, second: ArrayLike, outcome: ArrayLike, held: ArrayLike | None = None
+) -> Interval:
+    """Spearman's coefficient of `first` with the outcome less that of `second`, with 95 % ends.
+
+    With `held` both are partial coefficients.
+    """
+    if held is None:
+        matrix = _resampled(first, second, outcome)
+    else:
+        matrix = partial_correlation(_resampled(first, second, outcome, held), 3)
+    return _with_ends(matrix[:, 0, 2] - matrix[:, 1, 2])
+
+
+def _resampled(*rows: ArrayLike) -> NDArray[np.float64]:
+    """Coefficients between numbers of the same networks, and of these resampled.
+
+    Resampled as `iaside_onnx.mathematics.correlation.correlations` does it by default.
+    """
+    values = np.array(rows, np.float64)
+    count = values.shape[1]
+    drawn = np.random.default_rng(0).integers(count, size=(RESAMPLES, count))
+    return correlation_matrix(np.concatenate([values[None], values[:, drawn].swapaxes(0, 1)]))
+
+
+def _with_ends(values: NDArray[np.float64]) -> Interval:
+    low, high = np.nanpercentile(values[1:], (2.5, 97.5))
+    return float(values[0]), float(low), float(high)
+
+
+def approximate(coefficient: float, networks: int) -> Interval:
+    """Spearman's coefficient with the 95 % ends that Bonett and Wright approximate.
+
+    D. G. Bonett and T. A. Wright, Psychometrika 65 (2000): normal after Fisher's transformation,
+    with the variance (1 + r^2 / 2) / (n - 3). It needs nothing but the coefficient.
+    """
+    if abs(coefficient) >= 1.0:
+        return coefficient, coefficient, coefficient
+    error = np.sqrt((1.0 + coefficient**2 / 2.0) / (networks - 3))
+    reach = NormalDist().inv_cdf(0.975) * error
+    middle = np.arctanh(coefficient)
+    return coefficient, float(np.tanh(middle - reach)), float(np.tanh(middle + reach))
