@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from iaside_onnx.cli import main
+from iaside_onnx.inference import choosing
 from iaside_onnx.storage import isolated, opening
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,6 +66,13 @@ def _reading_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     if request.node.get_closest_marker("isolated") is None:
         monkeypatch.setattr(isolated, "Child", Here)
         monkeypatch.setattr(opening, "Child", Here)
+
+
+@pytest.fixture(autouse=True)
+def _on_the_processor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers are the processor's: `auto` takes no graphics card, but in tests marked `card`."""
+    if request.node.get_closest_marker("card") is None:
+        monkeypatch.setattr(choosing, "automatic", lambda: ("cpu",))
 
 
 def named(value: object) -> str | None:

@@ -487,7 +487,7 @@ def test_an_audit_says_how_many_images_hold_objects(tmp_path, iaside):
     audit = Audit(folder=tmp_path, robustness=measured)
     assert f"Objects: 4, {words}; an image without one is matched" in audit.how_sure
     measured.save(tmp_path / "r.h5")
-    assert f"Untouched images: objects: 4, {words}" in iaside("show", tmp_path / "r.h5").stdout
+    assert f"Clean images: objects: 4, {words}" in iaside("show", tmp_path / "r.h5").stdout
     report = ia.analyze(path, data, bands=2, samples=3, preprocess="unit")
     assert "of 3 images" in report.beside
     assert report.beside in page([report])

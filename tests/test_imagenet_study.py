@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from tools.studies.imagenet import table
+from tools.studies.imagenet import deep_compressed, predicting, table
 from tools.studies.imagenet.gather import FILE
+from tools.studies.imagenet.jobs import AVERAGE, RIVAL, SNR, STAND_INS, TABLE, Network, jobs
 from tools.studies.imagenet.photographs import BUILDING, REPORTING, half_of, write_halves
 from tools.studies.imagenet.statistics import apart, effective_number, spearman_of_families
-from tools.studies.imagenet.variants import pruned, weights_of
+from tools.studies.imagenet.study import Study, order
+from tools.studies.imagenet.variants import float_parent, is_deployed, pruned, weights_of
 
 
 def pictures(folder, names, seed=0):
@@ -97,9 +101,9 @@ def test_orders_are_told_only_where_both_differences_are():
     assert apart((-0.2, -0.3, -0.1)) == -1
     assert apart((0.2, -0.1, 0.3)) == 0
     less, more, unsure = (-0.2, -0.3, -0.1), (0.2, 0.1, 0.3), (0.1, -0.1, 0.3)
-    assert table.order(more, less) == table.order(less, more) == "agrees"
-    assert table.order(more, more) == table.order(less, less) == "opposes"
-    assert table.order(unsure, less) == table.order(less, unsure) == "undecided"
+    assert order(more, less) == order(less, more) == "agrees"
+    assert order(more, more) == order(less, less) == "opposes"
+    assert order(unsure, less) == order(less, unsure) == "undecided"
 
 
 def test_a_distribution_is_worth_as_many_bands_as_hold_it_evenly():
@@ -111,7 +115,7 @@ def test_a_distribution_is_worth_as_many_bands_as_hold_it_evenly():
 @pytest.fixture(scope="module")
 def study():
     with np.load(FILE) as measured:
-        return table.Study(dict(measured))
+        return Study(dict(measured))
 
 
 def held(name):
@@ -119,15 +123,31 @@ def held(name):
         return list(csv.reader(file))
 
 
-def test_tables_follow_from_what_was_measured(study):
-    for name in ("networks", "variants", "settings", "absences", "damage", "attack"):
-        assert getattr(table, name)(study) == held(name), name
-    # Of all pairs, which take half a minute, some.
-    pairs = {(row[0], row[1]): row for row in held("pairs")[1:]}
-    assert len(pairs) == len(study.names) * (len(study.names) - 1) / 2
+@pytest.mark.parametrize(
+    "name",
+    ["networks", "variants", "damage", "attack", "rivals"],
+)
+def test_tables_follow_from_what_was_measured(study, name):
+    assert getattr(table, name)(study) == held(name)
+
+
+def test_pairs_follow_from_what_was_measured_and_are_counted_as_they_are(study):
+    # Of all pairs, which take a minute, some.
+    found = {(row[0], row[1]): row for row in held("pairs")[1:]}
+    assert len(found) == len(study.names) * (len(study.names) - 1) / 2
     for one, two in ((0, 1), (0, 3), (3, len(study.names) - 1)):
-        row = table.pair_row(study, one, two)
-        assert pairs[study.names[one], study.names[two]] == row
+        assert found[study.names[one], study.names[two]] == table.pair_row(study, one, two)
+    shared = {study.names[at] for at in study.shared()}
+    counted = {row["game"]: row for row in rows(FILE.parent / "settings.csv")}
+    pairs = [
+        row for row in rows(FILE.parent / "pairs.csv") if {row["first"], row["second"]} <= shared
+    ]
+    for game in ("gaussian-l2-linear", "gaussian-linf-linear"):
+        for family, kind in (("yes", "one family"), ("no", "two families")):
+            orders = [row[f"order, {game}"] for row in pairs if row["one family"] == family]
+            for word, column in (("agrees", "agree"), ("opposes", "oppose")):
+                assert int(counted[game][f"{column}, {kind}"]) == orders.count(word)
+        assert counted[game]["pairs told apart"].endswith(f" of {len(pairs)}")
 
 
 def test_a_study_of_one_family_has_its_tables():
@@ -142,8 +162,100 @@ def test_a_study_of_one_family_has_its_tables():
     found = table.tables(measured)
     assert [row[0] for row in found["networks"][1:]] == ["lite0", "lite0-int8"]
     # There is nothing to form mCE by, and no pair of networks that differ in more than rounding.
-    assert [row[5] for row in found["networks"]] == ["mCE", "", ""]
-    assert len(found["settings"]) == 1
+    assert [row[5:7] for row in found["networks"][1:]] == [["", ""]] * 2
+    assert [len(found[name]) for name in ("settings", "rivals", "over-networks")] == [1, 1, 1]
     assert [row[:2] for row in found["attack"][1:]] == [
         ["lite0", ""], ["lite0-int8", ""], ["lite0-int8", "lite0"]
     ]  # fmt: skip
+
+
+def test_what_tells_nothing_predicts_nothing_and_what_is_true_predicts_all():
+    """Of a planted set of families: forms that are the truth, its opposite, and constant."""
+    rng = np.random.default_rng(0)
+    families, images, corruptions = 9, 40, 6
+    damage = rng.permutation(np.linspace(0.1, 0.9, corruptions))
+    harm = np.linspace(0.2, 1.0, families)
+    change = np.broadcast_to(
+        (harm[:, None] * damage)[:, None, :, None], (families, images, corruptions, 1)
+    )
+    nothing = np.zeros_like(change)
+    names = np.array([f"f{at}" for at in range(families)])
+    psi = np.zeros((families, images, 4))
+    psi[:, :, 0] = 2 - harm[:, None]
+    psi[:, :, 1:] = [0.5, 0.4, 0.0]
+    study = Study(
+        {
+            "network": names, "family": names, "variant": np.array(["float32"] * families),
+            "perturbation": np.array([f"c{at}" for at in range(corruptions)]),
+            "severity": np.array([3]), "clean": np.zeros((families, images), np.uint8),
+            "wrong": (change > 0.3).astype(np.uint8), "change": change,
+            "psi/gaussian-l2-linear": psi, "predicted/table/fall": nothing,
+            **{f"predicted/{form}/{key}": -change if form == "average" else change
+               for form in ("stand-ins", "average", "rival") for key in ("change", "fall")},
+        }
+    )  # fmt: skip
+    mean = [row[3:] for row in predicting.over_corruptions(study) if row[0] == "mean"]
+    exact, opposite, none = "1.00 [1.00, 1.00]", "-1.00 [-1.00, -1.00]", "0.00 [0.00, 0.00]"
+    assert [row[0] for row in mean][::2] == [none, exact, opposite, exact]
+    last = next(row for row in predicting.over_networks(study) if row[:2] == ["mean", "mPE"])
+    assert last[3:7] == [none, exact, opposite, exact]
+    # The higher the harm, the lower the score; clean accuracy is the same for all.
+    assert last[7:] == [exact, none]
+
+
+def test_integers_stay_integers_and_end_before_the_softmax(tmp_path):
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["bytes"]),
+        helper.make_node("DequantizeLinear", ["bytes", "scale", "zero"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["shares"], axis=1),
+        helper.make_node("QuantizeLinear", ["shares", "part", "zero"], ["rounded"]),
+        helper.make_node("DequantizeLinear", ["rounded", "part", "zero"], ["y"]),
+    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", 4]) for name in "xy"]
+    weights = {"scale": np.float32(0.5), "part": np.float32(1 / 256), "zero": np.uint8(10)}
+    proto = helper.make_model(
+        helper.make_graph(nodes, "g", ends[:1], ends[1:],
+                          [numpy_helper.from_array(np.array(v), k) for k, v in weights.items()]),
+        opset_imports=[helper.make_opsetid("", 17)], ir_version=8,
+    )  # fmt: skip
+    helper.set_model_props(proto, {"iaside.output_kind": "probabilities"})
+    onnx.save(proto, tmp_path / "net.onnx")
+    float_parent(tmp_path / "net.onnx", tmp_path / "parent.onnx")
+    made = onnx.load(tmp_path / "parent.onnx")
+    assert [node.op_type for node in made.graph.node] == ["QuantizeLinear", "DequantizeLinear"]
+    assert {each.value for each in made.metadata_props} == {"logits"}
+    assert is_deployed(tmp_path / "parent.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "parent.onnx")
+    given = np.array([[0.2, 0.6, -1.0, 500.0]], np.float32)
+    np.testing.assert_array_equal(
+        session.run(["y"], {"x": given})[0], [[0.0, 0.5, -1.0, (255 - 10) / 2]]
+    )
+
+
+def test_a_deep_compressed_file_is_read_code_by_code():
+    book = np.arange(256, dtype=np.float32) / 4
+    # Of 2 x 40 weights four are kept; between two of them lie more than 15 zeros, so one code is 0.
+    places, codes = [0, 2, 18, 20, 79 - 43], [7, 3, 0, 255, 9]
+    gaps = np.diff([-1, *places]) - 1
+    assert gaps.max() == 15
+    packed = np.append(gaps, 0).astype(np.uint8)
+    content = (
+        np.array([5], np.uint32).tobytes() + book.tobytes()
+        + np.array([1, 2], np.float32).tobytes() + np.array(codes, np.uint8).tobytes()
+        + (packed[::2] | packed[1::2] << 4).tobytes()
+    )  # fmt: skip
+    ((weights, bias),) = deep_compressed.decoded(io.BytesIO(content), [(2, 40, 1, 1)])
+    expected = np.zeros(80, np.float32)
+    expected[places] = np.array(codes) / 4
+    np.testing.assert_array_equal(weights.ravel(), expected)
+    np.testing.assert_array_equal(bias, [1, 2])
+
+
+def test_predictions_see_the_half_that_is_not_reported_alone():
+    held = [Network("a", "a", "float32"), Network("b", "b", "deployed"), Network("c", "a", "int8")]
+    found = list(jobs(held, attacked=1, queries=1))
+    assert len({(each.folder, each.network.name) for each in found}) == len(found)
+    building = {each.folder for each in found if each.half == BUILDING}
+    assert building == {TABLE, SNR, STAND_INS, AVERAGE, RIVAL}
+    assert {each.network.name for each in found if each.half == BUILDING} == {"a", "b"}
+    assert {each.network.name for each in found if each.folder == "attack"} == {"a", "b", "c"}

@@ -10,7 +10,7 @@ import pytest
 from iaside_onnx.cli import main
 
 from .conftest import ROOT
-from .test_packaging import as_on_the_index
+from .test_packaging import PROJECT, as_on_the_index
 
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
@@ -25,6 +25,9 @@ DOCUMENTS = sorted(
 )
 LINK = re.compile(r"!?\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
 ADDRESS = "https://made.up/owner/name"
+# What a clone has and a source archive has not.
+SDIST = PROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]
+LEFT_OUT = [ROOT / each for each in SDIST["exclude"]]
 
 
 @cache
@@ -56,6 +59,8 @@ def dead(start, target):
     """Why a link leads nowhere; None where it leads to something."""
     path, _, anchor = target.partition("#")
     file = ((ROOT / start).parent / path).resolve() if path else ROOT / start
+    if any(file.is_relative_to(each) and not each.exists() for each in LEFT_OUT):
+        return None
     if not file.exists():
         return f"{target}: is not there"
     if not file.is_relative_to(ROOT):

@@ -107,6 +107,7 @@ def test_a_report_holds_what_was_left(stranger, case):
     assert "placement" not in ia.analyze(*case, bands=2, provider="cpu").run
 
 
+@pytest.mark.card
 def test_auto_takes_the_processor_where_the_work_would_be_left(stranger, case):
     model = onnx.load(case[0])
     stranger |= dict.fromkeys([node.op_type for node in model.graph.node], 1)

@@ -1,8 +1,9 @@
 """Other runtimes than the processor's, for real: the same tables, whatever the model's form.
 
-``IASIDE_PROVIDER_OPENVINO`` and ``IASIDE_PROVIDER_WEBGPU`` name Pythons that hold these builds of
-onnxruntime. WebGPU runs on the software Vulkan that Debian's chromium brings: a device with memory
-of its own, without a graphics card.
+``IASIDE_PROVIDER_OPENVINO``, ``IASIDE_PROVIDER_WEBGPU`` and ``IASIDE_PROVIDER_CUDA`` name Pythons
+that hold these builds of onnxruntime, the last on a machine with a graphics card. WebGPU runs on
+the software Vulkan that Debian's chromium brings: a device with memory of its own, without a
+graphics card.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def same(found, expected, tolerance):
     np.testing.assert_allclose(found["sid"], expected.sid, atol=tolerance)
 
 
-@pytest.mark.parametrize("provider", ["openvino", "webgpu"])
+@pytest.mark.parametrize("provider", ["openvino", "webgpu", "cuda"])
 def test_another_runtime_gives_the_table_of_the_processor(folder, provider):
     cases = {
         name: (graphs.small_network(folder / f"{name}.onnx", size=8, **form), options)
@@ -130,7 +131,7 @@ def test_the_memory_of_a_device_holds_what_the_processors_does(folder):
         same(found[name], here[name], 1e-4)
 
 
-@pytest.mark.parametrize("provider", ["openvino", "webgpu"])
+@pytest.mark.parametrize("provider", ["openvino", "webgpu", "cuda"])
 def test_a_quantised_file_gives_the_table_of_the_processor_or_one_line(folder, provider):
     images = np.random.default_rng(1).integers(0, 256, (24, 8, 8, 3), np.uint8)
     write_npz(folder / "calibration.npz", images, np.arange(24) % 3)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,7 +20,7 @@ from iaside_onnx.inference.providers import Provider
 from iaside_onnx.inference.session import Runtime
 
 from . import graphs
-from .conftest import ROOT
+from .conftest import ROOT, write_npz
 
 CPU, CUDA, TENSORRT = (
     f"{name}ExecutionProvider" for name in ("CPU", "CUDA", "Tensorrt")
@@ -65,6 +67,13 @@ def test_another_provider_than_the_one_asked_for_is_an_error(asked, active):
         Runtime("tensorrt").open(b"")
 
 
+def test_tests_run_on_the_processor(monkeypatch):
+    monkeypatch.setattr(choosing, "is_active", lambda _: True)
+    monkeypatch.setattr(choosing, "inactive", lambda *_: None)
+    assert choose_runtime("auto").provider == "cpu"
+
+
+@pytest.mark.card
 def test_auto_never_chooses_tensorrt(monkeypatch):
     monkeypatch.setattr(choosing, "is_active", lambda _: True)
     monkeypatch.setattr(choosing, "inactive", lambda *_: None)
@@ -97,6 +106,35 @@ def test_a_real_gpu_gives_the_answer_of_the_processor(provider, tmp_path):
     assert found.settings["tf32"] is (provider != "cuda")
     tolerance = 1e-4 if exact else 2e-2
     np.testing.assert_allclose(found.sid, expected.sid, atol=tolerance)
+
+
+ANOTHER = """
+import sys
+import iaside_onnx as ia
+from iaside_onnx.inference import providers
+from iaside_onnx.inference.session import claim_process
+
+claim_process()
+providers.PROVIDERS["processor"] = providers.Provider(
+    "processor", "CPUExecutionProvider", fallbacks=()
+)
+for name in sys.argv[3:]:
+    print(ia.analyze(*sys.argv[1:3], bands=2, absence="zero", provider=name).srs)
+"""
+
+
+@pytest.mark.parametrize("order", [["cpu", "processor"], ["processor", "cpu", "processor"]])
+def test_a_process_of_ours_runs_one_provider_after_another(order, tmp_path):
+    """As a worker does, whose clients ask for different ones: its pool of threads serves all."""
+    images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
+    data = write_npz(tmp_path / "d.npz", images, np.arange(4))
+    model = graphs.small_network(tmp_path / "m.onnx")
+    done = subprocess.run(
+        [sys.executable, "-c", ANOTHER, model, data, *order],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-500:]
+    assert len(set(done.stdout.split())) == 1
 
 
 def test_a_further_provider_is_one_row(monkeypatch, tmp_path, iaside):

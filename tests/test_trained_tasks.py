@@ -121,5 +121,6 @@ def test_a_detector(audited, trained):
         "other", "yolo", "matched-boxes",
     )  # fmt: skip
     assert "match of the boxes of 31 images" in said
-    assert told.summary()["clean_value"]["value"] == 1
+    # Beside other images a graphics card may round an untouched one otherwise.
+    assert told.summary()["clean_value"]["value"] == pytest.approx(1, abs=1e-3)
     assert told.summary()["mean_value"]["value"] < 0.9

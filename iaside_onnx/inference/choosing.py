@@ -29,6 +29,7 @@ from .session import (
     reason,
     run_options,
     runtime_version,
+    session_options,
     takes_shared_pool,
 )
 from .small_graph import SmallGraph
@@ -148,8 +149,7 @@ def _fault(row: Provider, options: tuple[tuple[str, str], ...]) -> str | None:
     is made without. Lack of memory is raised, since it passes and must not be kept.
     """
     graph, pixels, expected = _probe()
-    settings = ort.SessionOptions()
-    settings.log_severity_level = 4
+    settings = session_options()
     settings.add_session_config_entry(WHICH_NODES, "1")
     # preload_dlls prints what it does not find.
     with quiet_runtime(), redirect_stdout(StringIO()):

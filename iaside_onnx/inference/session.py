@@ -164,11 +164,8 @@ class Runtime:
         ProviderError
             The provider did not become active for this model.
         """
-        options = ort.SessionOptions()
-        options.log_severity_level = _FATAL  # errors are raised, and reported by us
-        if self.shared_pool:
-            options.use_per_session_threads = False
-        else:
+        options = session_options()
+        if not self.shared_pool:
             options.intra_op_num_threads = 1 if helper_graph else self.threads
         if folder is not None:
             options.add_session_config_entry(_DATA_FOLDER, str(folder.resolve()))
@@ -277,6 +274,14 @@ def takes_shared_pool(threads: int) -> bool:
     return _own_process and _one_pool(threads)
 
 
+def session_options() -> ort.SessionOptions:
+    """What all sessions start from; once there is one pool of threads, none may have its own."""
+    options = ort.SessionOptions()
+    options.log_severity_level = _FATAL  # errors are raised, and reported by us
+    options.use_per_session_threads = not _one_pool.cache_info().currsize
+    return options
+
+
 @cache
 def _one_pool(threads: int) -> bool:
     """Make the process's one pool of threads; its size is settled by the first call."""
@@ -292,9 +297,10 @@ def claim_process() -> None:
     """Declare that every onnxruntime session of this process is ours.
 
     CPU sessions then share one pool of threads, which makes the small graphs beside the model
-    nearly free. onnxruntime lets no other kind of session be made from then on, so a library must
-    not do this; the command line does. Nor does onnxruntime log anything from then on: libraries of
-    a device write what they fail at, which is raised as well.
+    nearly free. onnxruntime lets no session with threads of its own be made from then on
+    (`session_options`), so a library must not do this; the command line does. Nor does onnxruntime
+    log anything from then on: libraries of a device write what they fail at, which is raised as
+    well.
     """
     global _own_process
     _own_process = True

@@ -14,6 +14,7 @@ from .figures import quoted as figures
 from .imagenet import quoted as imagenet
 from .imagenet import table as imagenet_tables
 from .imagenet.gather import FILE as IMAGENET
+from .imagenet.study import Study as ImagenetStudy
 from .settings import quoted as settings
 from .settings import table as settings_tables
 
@@ -65,7 +66,20 @@ class Question:
 def _of_imagenet() -> dict[Path, str]:
     with np.load(IMAGENET) as measured:
         made = imagenet_tables.tables(dict(measured))
-    return {IMAGENET.parent / f"{name}.csv": text_of(rows) for name, rows in made.items()}
+    return {
+        IMAGENET.parent / f"{name}.csv": text_of(rows)
+        for name, rows in made.items()
+        if name not in imagenet_tables.PREDICTED
+    }
+
+
+def _predicted() -> dict[Path, str]:
+    with np.load(IMAGENET) as measured:
+        study = ImagenetStudy(dict(measured))
+    return {
+        IMAGENET.parent / f"{name}.csv": text_of(table(study))
+        for name, table in imagenet_tables.PREDICTED.items()
+    }
 
 
 def _of(folder: str, *names: str) -> tuple[str, ...]:
@@ -114,10 +128,25 @@ QUESTIONS = {
     "imagenet": Question(
         "What do score and damage say of networks pretrained on ImageNet, and of variants?",
         "evidence.md#imagenet-networks",
-        _of(f"{_STUDIES}/imagenet", *sorted(file.stem for file in IMAGENET.parent.glob("*.csv"))),
+        _of(
+            f"{_STUDIES}/imagenet",
+            *sorted(
+                file.stem
+                for file in IMAGENET.parent.glob("*.csv")
+                if file.stem not in imagenet_tables.PREDICTED
+            ),
+        ),
         ("python -m tools.studies.imagenet --help",),
         imagenet.tables,
         _of_imagenet,
+    ),
+    "imagenet-prediction": Question(
+        "How well is damage of networks pretrained on ImageNet predicted?",
+        "prediction.md#on-ten-imagenet-networks",
+        _of(f"{_STUDIES}/imagenet", *imagenet_tables.PREDICTED),
+        ("python -m tools.studies.imagenet --help",),
+        imagenet.predictions,
+        _predicted,
     ),
     "cifar": Question(
         "What do score, damage and prediction say of four CIFAR-10 networks?",

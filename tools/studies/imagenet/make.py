@@ -14,9 +14,12 @@ from iaside_onnx.measure.quantized import model_inputs, quantized
 from iaside_onnx.preprocessing.preprocess import load_preprocess
 
 from .photographs import BUILDING, write_halves
-from .variants import float_parent, pruned
+from .variants import float_parent, is_deployed, pruned
 
 PARENT = "float32"
+# In integers, and nobody's variant: the floats that it was made of are not at hand.
+DEPLOYED = "deployed"
+ORIGINAL = (PARENT, DEPLOYED)
 LOW_PASS = "low-pass"
 TUNED = "tuned"
 VARIANTS = ("float16", "int8", "pruned-30", LOW_PASS, TUNED)
@@ -81,11 +84,13 @@ def make_all(
         for variant in (PARENT, *variants):
             if maker.path(variant).exists():
                 continue
+            kind = variant
             if variant == PARENT:
                 float_parent(file, maker.parent)
+                kind = DEPLOYED if is_deployed(maker.parent) else PARENT
             else:
                 maker.make(variant, steps)
-            _add(out / "networks.csv", [maker.path(variant).stem, name, variant])
+            _add(out / "networks.csv", [maker.path(variant).stem, name, kind])
             print(f"{maker.path(variant).stem}: made", flush=True)
 
 

@@ -7,18 +7,24 @@ from pathlib import Path
 
 from tools.studies.markdown import table
 
-from .table import SHOWN
+from .predicting import WORDS
+from .study import SHOWN
 
 _HERE = Path(__file__).parent
 _L2, _LINF = SHOWN
 
 
 def tables() -> dict[str, str]:
-    """Each table of the guide by what it is about."""
+    """Each table of the page on evidence by what it is about."""
     return {
-        "networks": networks(), "norm and spacing": settings(), "absences": absences(),
-        "variants": variants(), "damage": damage(), "attack": attack(),
+        "networks": networks(), "rivals": rivals(), "norm and spacing": settings(),
+        "absences": absences(), "variants": variants(), "damage": damage(), "attack": attack(),
     }  # fmt: skip
+
+
+def predictions() -> dict[str, str]:
+    """Each table of the page on prediction by what it is about."""
+    return {"over corruptions": over_corruptions(), "over networks": over_networks()}
 
 
 def _rows(name: str) -> list[dict[str, str]]:
@@ -43,10 +49,27 @@ def networks() -> str:
     )  # fmt: skip
 
 
+def rivals() -> str:
+    """Rank correlations over families with each kind of harm."""
+    rows = _rows("rivals")
+    harms = [name for name in rows[0] if name not in ("by", "networks")]
+    return table(
+        ("by", *harms), ((_words(row["by"]), *(row[name] for name in harms)) for row in rows)
+    )
+
+
+def _words(predictor: str) -> str:
+    """A predictor as the guide calls it."""
+    for game, word in ((_L2, "l2"), (_LINF, "linf")):
+        predictor = predictor.replace(f"signed, {game}", f"signed score, {word}")
+        predictor = predictor.replace(f"published, {game}", f"published score, {word}")
+    return predictor
+
+
 def settings() -> str:
     """What norms and spacings resolve, and whose order they give."""
-    plain = ("spread of the score", "standard error of a difference", "share of the lowest band",
-             "effective bands")  # fmt: skip
+    plain = ("Spearman over families", "spread of the score", "width of a difference's interval",
+             "share of the lowest band", "effective bands")  # fmt: skip
     return table(
         ("bands of", "pairs told apart", "agree / oppose, one family", "two families", *plain),
         ((row["game"] if row["game"].startswith("clean") else ", ".join(_bands(row["game"])[1:]),
@@ -59,13 +82,12 @@ def settings() -> str:
 
 
 def absences() -> str:
-    """The scores of the four networks under each absence."""
-    rows = _rows("absences")
-    names = [name for name in rows[0] if name not in ("game", "highest", "agree", "oppose")][:-1]
+    """Whose order the scores of the original networks give under each absence."""
     return table(
-        ("absence", "norm", *names, "pairs told apart", "agree / oppose"),
-        ((*_bands(row["game"])[:2], *(row[name] for name in names), row["pairs told apart"],
-          f"{row['agree']} / {row['oppose']}") for row in rows),
+        ("absence", "norm", "pairs told apart", "agree / oppose", "highest",
+         "Spearman over families"),
+        ((*_bands(row["game"])[:2], row["pairs told apart"], f"{row['agree']} / {row['oppose']}",
+          row["highest"], row["Spearman over families"]) for row in _rows("absences")),
     )  # fmt: skip
 
 
@@ -79,13 +101,33 @@ def variants() -> str:
 
 
 def damage() -> str:
-    """Noise by band, INT8 less float."""
-    rows = [row for row in _rows("damage")
-            if row["perturbation"] == "gaussian_noise-3" and row["less"]
-            and row["network"].endswith("int8")]  # fmt: skip
+    """Noise, blur and fog by band, INT8 less float."""
+    rows = [row for row in _rows("damage") if row["less"] and row["network"].endswith("int8")]
     return table(
-        ("network", "all bands", "band 0", *range(1, 8)),
-        ((row["network"], row["all"], *(row[f"band {band}"] for band in range(8))) for row in rows),
+        ("perturbation", "network", "all bands", "band 0", *range(1, 8)),
+        ((row["perturbation"].replace("_", " ").replace("-", " "), row["network"], row["all"],
+          *(row[f"band {band}"] for band in range(8))) for row in rows),
+    )  # fmt: skip
+
+
+def over_corruptions() -> str:
+    """How well each form orders the corruptions of each network, by mPE."""
+    rows = [row for row in _rows("over-corruptions") if row["damage"] == "mPE"]
+    names = list(dict.fromkeys(row["network"] for row in rows))
+    held = {(row["network"], row["form"]): row["over corruptions"] for row in rows}
+    return table(
+        ("network", *WORDS.values()),
+        ((name, *(held[name, form] for form in WORDS.values())) for name in names),
+    )
+
+
+def over_networks() -> str:
+    """How well each form orders the networks under each corruption, by mPE."""
+    rows = [row for row in _rows("over-networks") if row["damage"] == "mPE"]
+    shown = (*WORDS.values(), "signed score, l2", "clean accuracy")
+    return table(
+        ("corruption", *shown),
+        ((row["corruption"].replace("_", " "), *(row[name] for name in shown)) for row in rows),
     )
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
-from iaside_onnx.mathematics.correlation import correlation_matrix
 from iaside_onnx.mathematics.score import resampled_means
 
 LEAST_FAMILIES = 8
@@ -43,6 +43,19 @@ def effective_number(shares: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(np.exp(-(shares * np.log(held)).sum(axis=-1)))
 
 
+def spearman(first: NDArray[Any], second: NDArray[Any]) -> Any:
+    """Rank correlation along the last axis; NaN where either is constant."""
+    ranks = [rankdata(each, axis=-1) for each in (first, second)]
+    one, two = (each - each.mean(axis=-1, keepdims=True) for each in ranks)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (one * two).sum(-1) / np.sqrt((one**2).sum(-1) * (two**2).sum(-1))
+
+
+def drawn_families(families: int) -> NDArray[np.int64]:
+    """Resamples of families, one row each."""
+    return np.random.default_rng(_SEED).integers(families, size=(_RESAMPLES, families))
+
+
 def spearman_of_families(
     first: Sequence[float], second: Sequence[float], families: Sequence[str]
 ) -> tuple[float, float, float] | None:
@@ -55,15 +68,9 @@ def spearman_of_families(
         return None
     rows = np.array([first, second], np.float64)
     members = [np.flatnonzero(np.array(families) == name) for name in names]
-    rng = np.random.default_rng(_SEED)
-    values = [_spearman(rows)]
-    while len(values) <= _RESAMPLES:
-        drawn = np.concatenate([members[at] for at in rng.integers(len(names), size=len(names))])
-        some = rows[:, drawn]
-        if np.ptp(some, axis=1).all():
-            values.append(_spearman(some))
+    values = [float(spearman(*rows))]
+    for drawn in drawn_families(len(names)):
+        value = float(spearman(*rows[:, np.concatenate([members[at] for at in drawn])]))
+        # Of equal values no order can be given.
+        values.append(value if np.isfinite(value) else 0.0)
     return ends(np.array(values))
-
-
-def _spearman(rows: Array) -> float:
-    return float(correlation_matrix(rows)[0, 1])

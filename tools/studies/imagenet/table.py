@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -12,65 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iaside_onnx.mathematics.intervals import bootstrap_intervals
-from iaside_onnx.mathematics.paired_score import ScoreDifference
-from iaside_onnx.mathematics.score import signed_score, spectral_importance
+from iaside_onnx.mathematics.score import spectral_importance
 
 from .gather import Measured
-from .make import PARENT
-from .measure import ABSENT, LINEAR, QUANTISED, SPACED, Game
-from .statistics import Array, apart, effective_number, ends, means, spearman_of_families
+from .jobs import ABSENT, LINEAR, SPACED
+from .predicting import over_corruptions, over_networks
+from .rivals import rivals
+from .statistics import apart, effective_number, ends, means, spearman_of_families
+from .study import BETA, SHOWN, Study, order
+from .words import Spread, percent, told
 
-BASELINE = "squeezenet"
-BETA = 0.75
-SHOWN = ("gaussian-l2-linear", "gaussian-linf-linear")
 Cells = list[list[str]]
-Spread = tuple[float, float, float]
-
-
-class Study:
-    """What was measured, and what follows from it for each network."""
-
-    def __init__(self, measured: Measured) -> None:
-        self.measured = measured
-        self.names = [str(name) for name in measured["network"]]
-        self.families = [str(name) for name in measured["family"]]
-        self.variants = [str(name) for name in measured["variant"]]
-        self.images = measured["clean"].shape[1]
-        self.clean = [means(row) for row in measured["clean"]]
-        self.mpe = [means(row.mean(axis=1)) for row in measured["mpe"]]
-        self.error = [means(row.mean(axis=1)) for row in measured["error"]]
-
-    def places(self, key: str) -> list[int]:
-        """Rows of the networks that have an array."""
-        table = self.measured.get(key)
-        if table is None:
-            return []
-        return [at for at in range(len(self.names)) if np.isfinite(table[at]).any()]
-
-    def parents(self) -> list[int]:
-        """Rows of the networks that are nobody's variant."""
-        return [at for at, variant in enumerate(self.variants) if variant == PARENT]
-
-    def games(self, of: Sequence[Game]) -> list[str]:
-        """Names of those of some games that were played."""
-        return [game.name for game in of if f"psi/{game.name}" in self.measured]
-
-    def shared(self) -> list[int]:
-        """Rows of the networks that every norm and spacing was played with, without twins."""
-        held = [set(self.places(f"psi/{game.name}")) for game in (*LINEAR, *SPACED)]
-        rows = set.intersection(*[each for each in held if each])
-        return sorted(at for at in rows if self.variants[at] not in QUANTISED)
-
-    def psi(self, game: str, place: int) -> NDArray[np.float64]:
-        """Shapley values, shape (images, bands)."""
-        return np.asarray(self.measured[f"psi/{game}"][place], np.float64)
-
-    def parent(self, place: int) -> int | None:
-        """Row of the network that a variant was made of; None: it is one itself."""
-        for at, (family, variant) in enumerate(zip(self.families, self.variants, strict=True)):
-            if (family, variant) == (self.families[place], PARENT):
-                return None if at == place else at
-        return None
+PREDICTED = {"over-corruptions": over_corruptions, "over-networks": over_networks}
 
 
 def tables(measured: Measured) -> dict[str, Cells]:
@@ -79,7 +32,8 @@ def tables(measured: Measured) -> dict[str, Cells]:
     return {
         "networks": networks(study), "pairs": pairs(study), "variants": variants(study),
         "settings": settings(study), "absences": absences(study), "damage": damage(study),
-        "attack": attack(study),
+        "attack": attack(study), "rivals": rivals(study),
+        **{name: table(study) for name, table in PREDICTED.items()},
     }  # fmt: skip
 
 
@@ -92,43 +46,28 @@ def write_tables(measured: Measured, out: Path) -> None:
 
 def networks(study: Study) -> Cells:
     """A row each: what it gets right, what corruptions cost it, and its scores."""
-    head = ["network", "images", "clean error", "mean error", "mPE", "mCE", "added error"]
+    head = ["network", "images", "clean error", "mean error", "mPE", "mCE", "relative mCE"]
+    head.append("added error")
     for game in SHOWN:
         head += [f"signed score, {game}", f"published, {game}"]
     table = [head]
-    against = mce(study)
     for at, name in enumerate(study.names):
         row = [name, str(study.images)]
-        row += [_percent(ends(part[at][:, 0])) for part in (study.clean, study.error)]
-        row.append(_told(ends(study.mpe[at][:, 0]), 2))
-        row.append("" if against is None else _told(ends(against[at]), 2))
-        row.append(_percent(ends((study.error[at] - study.clean[at])[:, 0])))
+        row += [percent(ends(part[at][:, 0])) for part in (study.clean, study.error)]
+        row.append(told(ends(study.mpe[at][:, 0]), 2))
+        for against in (study.mce(at), study.relative_mce(at)):
+            row.append("" if against is None else told(ends(against[:, 0]), 2))
+        row.append(percent(ends(study.added(at).mean(axis=1))))
         for game in SHOWN:
             psi = study.psi(game, at)
             if not np.isfinite(psi).all():
                 row += ["", ""]
                 continue
-            found = bootstrap_intervals(psi, BETA)
-            signed = float(signed_score(spectral_importance(psi.mean(axis=0)), BETA))
-            row.append(_told((signed, *found.srs_signed), 3))
-            row.append(_told((abs(signed), *found.srs), 3))
+            found, signed = bootstrap_intervals(psi, BETA), study.score(game, at)
+            row.append(told((signed, *found.srs_signed), 3))
+            row.append(told((abs(signed), *found.srs), 3))
         table.append(row)
     return table
-
-
-def mce(study: Study) -> list[Array] | None:
-    """Mean over corruptions of the error as a share of the baseline's, with resamples.
-
-    None without the baseline: a network that errs less may be right on all images of a resample.
-
-    The relative mCE is not formed: with so few photographs some corruptions add nothing to the
-    baseline's error, and it would be divided by 0.
-    """
-    if BASELINE not in study.names:
-        return None
-    errors = [means(rows) for rows in study.measured["error"]]
-    base = errors[study.names.index(BASELINE)]
-    return [(each / base).mean(axis=1) for each in errors]
 
 
 def pairs(study: Study) -> Cells:
@@ -145,29 +84,11 @@ def pair_row(study: Study, one: int, two: int) -> list[str]:
     mpe = ends((study.mpe[two] - study.mpe[one])[:, 0])
     clean = ends((study.clean[two] - study.clean[one])[:, 0])
     same = "yes" if study.families[one] == study.families[two] else "no"
-    row = [study.names[one], study.names[two], same, _told(mpe, 3), _percent(clean)]
+    row = [study.names[one], study.names[two], same, told(mpe, 3), percent(clean)]
     for game in SHOWN:
-        score = score_difference(study, game, one, two)
-        row += ["", ""] if score is None else [_told(score, 3), order(score, mpe)]
+        score = study.score_difference(game, one, two)
+        row += ["", ""] if score is None else [told(score, 3), order(score, mpe)]
     return row
-
-
-def score_difference(study: Study, game: str, one: int, two: int) -> Spread | None:
-    """Signed score of the second less that of the first, with its interval."""
-    tables = [study.psi(game, at) for at in (one, two)]
-    if not all(np.isfinite(table).all() for table in tables):
-        return None
-    first, second = (
-        float(signed_score(spectral_importance(table.mean(axis=0)), BETA)) for table in tables
-    )
-    return second - first, *ScoreDifference(*tables, BETA).interval()
-
-
-def order(score: Spread, mpe: Spread) -> str:
-    """Whether the higher score goes with less change, where both differences are told apart."""
-    if not apart(score) or not apart(mpe):
-        return "undecided"
-    return "agrees" if apart(score) == -apart(mpe) else "opposes"
 
 
 def variants(study: Study) -> Cells:
@@ -181,11 +102,11 @@ def variants(study: Study) -> Cells:
         clean, error, mpe = (
             (part[at] - part[parent])[:, 0] for part in (study.clean, study.error, study.mpe)
         )
-        row = [name, _percent(ends(clean)), _percent(ends(error)), _told(ends(mpe), 3)]
-        row.append(_percent(ends(error - clean)))
+        row = [name, percent(ends(clean)), percent(ends(error)), told(ends(mpe), 3)]
+        row.append(percent(ends(error - clean)))
         for game in SHOWN:
-            score = score_difference(study, game, parent, at)
-            row.append("" if score is None else _told(score, 3))
+            score = study.score_difference(game, parent, at)
+            row.append("" if score is None else told(score, 3))
         table.append(row)
     return table
 
@@ -198,7 +119,7 @@ def settings(study: Study) -> Cells:
     """
     table = [[
         "game", "networks", "share of the lowest band", "effective bands",
-        "standard error of the score", "standard error of a difference", "spread of the score",
+        "width of a difference's interval", "spread of the score",
         "pairs told apart", "agree, one family", "oppose, one family", "agree, two families",
         "oppose, two families", "Spearman over families",
     ]]  # fmt: skip
@@ -206,46 +127,43 @@ def settings(study: Study) -> Cells:
     if len(shared) < 2:
         return table
     for game in study.games((*LINEAR, *SPACED)):
-        places = study.places(f"psi/{game}")
-        if set(shared) <= set(places):
-            places = shared
-        resampled, score = _scores(study, game, places)
-        own = np.array([each[0] for each in resampled])
-        pairwise = list(combinations(range(len(places)), 2))
-        errors = [float((score[two] - score[one])[1:].std()) for one, two in pairwise]
-        numbers = [
-            own[:, 0].mean(), effective_number(own).mean(), score[:, 1:].std(axis=1).mean(),
-            float(np.mean(errors)), score[:, 0].std(ddof=1),
-        ]  # fmt: skip
-        cells = [f"{each:.3f}" for each in numbers] + _counts(score, study, places)
-        table.append([game, str(len(places)), *cells, _families(study, score[:, 0], places)])
-    accuracy = np.array([-study.clean[at][:, 0] for at in shared])
-    cells = [*[""] * 5, *_counts(accuracy, study, shared), _families(study, accuracy[:, 0], shared)]
+        own = np.array([spectral_importance(study.resampled(game, at)[0]) for at in shared])
+        scores = np.array([study.score(game, at) for at in shared])
+        spread = {pair: study.score_difference(game, *pair) for pair in combinations(shared, 2)}
+        found = {pair: each for pair, each in spread.items() if each is not None}
+        width = np.mean([high - low for _, low, high in found.values()])
+        numbers = [own[:, 0].mean(), effective_number(own).mean(), width, scores.std(ddof=1)]
+        cells = [f"{each:.3f}" for each in numbers] + _counts(found, study)
+        table.append([game, str(len(shared)), *cells, _families(study, scores, shared)])
+    accuracy = {
+        (one, two): ends((study.clean[one] - study.clean[two])[:, 0])
+        for one, two in combinations(shared, 2)
+    }
+    right = np.array([-study.clean[at][0, 0] for at in shared])
+    cells = [*[""] * 4, *_counts(accuracy, study), _families(study, right, shared)]
     return [*table, ["clean accuracy", str(len(shared)), *cells]]
 
 
 def absences(study: Study) -> Cells:
-    """The scores of the parents under each absence, and whose order they give."""
-    parents = study.parents()
-    names = [study.names[at] for at in parents]
-    table = [["game", *names, "highest", "pairs told apart", "agree", "oppose"]]
+    """The scores of the original networks under each absence, and whose order they give."""
+    originals = study.originals()
+    names = [study.names[at] for at in originals]
+    end = ["highest", "pairs told apart", "agree", "oppose", "Spearman over families"]
+    table = [["game", *names, *end]]
     for game in study.games((*LINEAR[:2], *ABSENT)):
-        if not set(parents) <= set(study.places(f"psi/{game}")):
+        if not set(originals) <= set(study.places(f"psi/{game}")):
             continue
-        _, score = _scores(study, game, parents)
-        told, *orders = _counts(score, study, parents)
+        scores = np.array([study.score(game, at) for at in originals])
         cells = [
-            _told((float(each[0]), *bootstrap_intervals(study.psi(game, at), BETA).srs_signed), 3)
-            for at, each in zip(parents, score, strict=True)
+            told((float(score), *bootstrap_intervals(study.psi(game, at), BETA).srs_signed), 3)
+            for at, score in zip(originals, scores, strict=True)
         ]
-        table.append([game, *cells, names[int(score[:, 0].argmax())], told, *orders[2:]])
+        spread = {pair: study.score_difference(game, *pair) for pair in combinations(originals, 2)}
+        told_apart, *orders = _counts({p: each for p, each in spread.items() if each}, study)
+        row = [game, *cells, names[int(scores.argmax())], told_apart]
+        row += [str(sum(map(int, orders[kind::2]))) for kind in (0, 1)]
+        table.append([*row, _families(study, scores, originals)])
     return table
-
-
-def _scores(study: Study, game: str, places: list[int]) -> tuple[list[Array], Array]:
-    """Distributions (1 + resamples, M) of networks, and their signed scores, one row each."""
-    resampled = [spectral_importance(means(study.psi(game, at))) for at in places]
-    return resampled, np.array([signed_score(each, BETA) for each in resampled])
 
 
 def attack(study: Study) -> Cells:
@@ -272,24 +190,26 @@ def _attack_rows(study: Study) -> Iterator[list[str]]:
             ]
             less = "" if parent is None else study.names[parent]
             yield [
-                study.names[at], less, str(attacked.sum()), *(_percent(ends(p)) for p in parts[:2]),
-                _told(ends(parts[2]), 2),
+                study.names[at], less, str(attacked.sum()), *(percent(ends(p)) for p in parts[:2]),
+                told(ends(parts[2]), 2),
             ]  # fmt: skip
 
 
-def _counts(score: Array, study: Study, places: list[int]) -> list[str]:
-    """Pairs told apart, and whose order agrees with that of mPE or opposes it."""
-    orders, told = [], 0
-    for one, two in combinations(range(len(places)), 2):
-        first, second = places[one], places[two]
-        difference = ends(score[two] - score[one])
-        mpe = ends((study.mpe[second] - study.mpe[first])[:, 0])
-        told += bool(apart(difference))
-        orders.append((study.families[first] == study.families[second], order(difference, mpe)))
+def _counts(spread: dict[tuple[int, int], Spread], study: Study) -> list[str]:
+    """Pairs told apart, and whose order agrees with that of mPE or opposes it.
+
+    Both of one family, then of two.
+    """
+    orders = []
+    for (one, two), difference in spread.items():
+        mpe = ends((study.mpe[two] - study.mpe[one])[:, 0])
+        same = study.families[one] == study.families[two]
+        orders.append((same, order(difference, mpe)))
     counted = [
         orders.count((same, word)) for same in (True, False) for word in ("agrees", "opposes")
     ]
-    return [f"{told} of {len(orders)}", *map(str, counted)]
+    seen = sum(bool(apart(each)) for each in spread.values())
+    return [f"{seen} of {len(orders)}", *map(str, counted)]
 
 
 def _families(study: Study, score: NDArray[Any], places: list[int]) -> str:
@@ -297,7 +217,7 @@ def _families(study: Study, score: NDArray[Any], places: list[int]) -> str:
         score.tolist(), [float(study.mpe[at][0, 0]) for at in places],
         [study.families[at] for at in places],
     )  # fmt: skip
-    return "too few" if found is None else _told(found, 2)
+    return "too few" if found is None else told(found, 2)
 
 
 def damage(study: Study) -> Cells:
@@ -323,14 +243,4 @@ def _damage_rows(study: Study) -> Iterator[list[str]]:
 
 def _bands(points: NDArray[np.float64]) -> list[str]:
     table = means(np.column_stack([points.sum(axis=1), points]))
-    return [_told(ends(table[:, column]), 1) for column in range(table.shape[1])]
-
-
-def _told(spread: Spread, digits: int) -> str:
-    value, low, high = (f"{round(number, digits) + 0.0:.{digits}f}" for number in spread)
-    return f"{value} [{low}, {high}]"
-
-
-def _percent(spread: Spread) -> str:
-    value, low, high = (100 * number for number in spread)
-    return _told((value, low, high), 1)
+    return [told(ends(table[:, column]), 1) for column in range(table.shape[1])]

@@ -10,25 +10,24 @@ from numpy.typing import NDArray
 from onnx import numpy_helper, version_converter
 
 _OPSET = 17
+_ROUNDING = ("QuantizeLinear", "DequantizeLinear")
+_KIND = "iaside.output_kind"
 _WEIGHTED = ("Conv", "Gemm", "MatMul")
 
 
 def float_parent(source: Path, target: Path) -> None:
-    """Write a network in float32, with a free batch, constants that are no inputs, and no Softmax.
+    """Write a network that takes and gives float32, and has no Softmax at its end.
 
-    Files of float16 are widened, which changes no weight. Of probabilities INT8 would leave steps
-    of 1/255, in which most of 1000 classes are 0.
+    Its batch is free, and its constants are no inputs. Files of float16 are widened, which changes
+    no weight. Of probabilities INT8 would leave steps of 1/255, in which most of 1000 classes are
+    0. What calculates in integers goes on doing so.
     """
     proto = onnx.load(source)
     graph = proto.graph
-    last = graph.node[-1]
-    if last.op_type == "Softmax":
-        # The Softmax's own shape is that of the scores before it.
-        for node in graph.node:
-            names = [last.output[0] if each == last.input[0] else each for each in node.output]
-            del node.output[:]
-            node.output.extend(names)
-        graph.node.remove(last)
+    _without_softmax(graph)
+    for entry in proto.metadata_props:
+        if entry.key == _KIND:
+            entry.value = "logits"
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [each for each in graph.input if each.name not in weights]
     del graph.input[:]
@@ -47,6 +46,27 @@ def float_parent(source: Path, target: Path) -> None:
         proto = version_converter.convert_version(proto, _OPSET)
     onnx.checker.check_model(proto)
     onnx.save(proto, target)
+
+
+def _without_softmax(graph: onnx.GraphProto) -> None:
+    """End a graph at what its last Softmax takes; rounding of probabilities goes with it."""
+    kept = list(graph.node)
+    while kept[-1].op_type in _ROUNDING:
+        kept.pop()
+    if kept[-1].op_type != "Softmax":
+        return
+    scores, end = kept.pop().input[0], graph.output[0].name
+    for node in kept:
+        names = [end if each == scores else each for each in node.output]
+        del node.output[:]
+        node.output.extend(names)
+    del graph.node[:]
+    graph.node.extend(kept)
+
+
+def is_deployed(file: Path) -> bool:
+    """Whether a network calculates in integers."""
+    return any(node.op_type == "QuantizeLinear" for node in onnx.load(file).graph.node)
 
 
 def weights_of(proto: onnx.ModelProto) -> dict[str, NDArray[np.float32]]:

@@ -1,0 +1,79 @@
+"""What goes with robustness over families of networks: scores, and clean accuracy as the rival."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .statistics import LEAST_FAMILIES, Array, drawn_families, ends, spearman
+from .study import SHOWN, Study
+from .words import told
+
+# The scores that are named first are held against those that are named second.
+_L2 = f"signed, {SHOWN[0]}"
+AGAINST = (
+    (_L2, "clean accuracy"),
+    (_L2, f"signed, {SHOWN[1]}"),
+    (f"{_L2}, probability", _L2),
+    (f"{_L2}, probability", "clean accuracy"),
+)
+
+
+def rivals(study: Study) -> list[list[str]]:
+    """Spearman's correlation over the original networks, one of each family, a row a rival.
+
+    Intervals resample the families. Then differences of two correlations over the same families.
+    """
+    places = study.by_family(study.originals())
+    outcomes = _outcomes(study, places)
+    table = [["by", "networks", *outcomes]]
+    if len({study.families[at] for at in places}) < LEAST_FAMILIES:
+        return table
+    drawn = drawn_families(len(places))
+    found = {
+        name: {what: _resampled(values, harm, drawn) for what, harm in outcomes.items()}
+        for name, values in _predictors(study, places).items()
+    }
+    for name, of_one in found.items():
+        table.append([name, str(len(places)), *(told(ends(each), 2) for each in of_one.values())])
+    for one, two in AGAINST:
+        less = [told(ends(found[one][what] - found[two][what]), 2) for what in outcomes]
+        table.append([f"{one} less {two}", str(len(places)), *less])
+    return table
+
+
+def _resampled(first: Array, second: Array, drawn: NDArray[np.int64]) -> Array:
+    """The correlation, then those of resampled networks; where one is constant it is 0."""
+    values = spearman(first[drawn], second[drawn])
+    return np.nan_to_num(np.concatenate([[spearman(first, second)], values]))
+
+
+def _predictors(study: Study, places: list[int]) -> dict[str, Array]:
+    """Numbers of each network that its clean images give."""
+    found = {}
+    for game in SHOWN:
+        for value, word in (("psi", ""), ("psi-prob", ", probability")):
+            scores = np.array([study.score(game, at, value) for at in places])
+            found[f"signed, {game}{word}"] = scores
+        found[f"published, {game}"] = np.abs(found[f"signed, {game}"])
+    return {**found, "clean accuracy": np.array([-study.clean[at][0, 0] for at in places])}
+
+
+def _outcomes(study: Study, places: list[int]) -> dict[str, Array]:
+    """Harm of each network, counted upwards."""
+    found = {
+        "mPE": [study.mpe[at] for at in places],
+        "mean error": [study.error[at] for at in places],
+        "added error": [study.added(at).mean(axis=1, keepdims=True) for at in places],
+        "mCE": [study.mce(at) for at in places],
+        "relative mCE": [study.relative_mce(at) for at in places],
+    }
+    held = {
+        name: np.array([each[0, 0] for each in parts if each is not None])
+        for name, parts in found.items()
+    }
+    outcomes = {name: each for name, each in held.items() if len(each) == len(places)}
+    for what, name in (("wrong", "error under attack"), ("change", "change under attack")):
+        if set(places) <= set(study.places(f"attack/{what}")):
+            outcomes[name] = np.nanmean(study.measured[f"attack/{what}"][places], axis=1)
+    return {name: np.asarray(each, np.float64) for name, each in outcomes.items()}
