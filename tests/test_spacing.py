@@ -325,6 +325,7 @@ def test_a_heat_map_can_be_seen_in_other_bands(small):
         (("--edges", "0.1,0.2"), "go together"),
         (("--spacing", "given", "--edges", "0.1;0.2"), "is no list of radii"),
         (("--spacing", "given", "--edges", "0.2,0.5"), "2 edges make --bands 3"),
+        (("--bands", 3, "--spacing", "given", "--edges", "inf,inf"), "give ascending radii"),
         (("--bands", 3, "--spacing", "given", "--edges", "0.2,0.21"), "would hold no frequency"),
         (("--as-published", "--norm", "l2"), "--as-published means --norm linf"),
         (("--as-published", "--separate-dc"), "--as-published goes without --separate-dc"),

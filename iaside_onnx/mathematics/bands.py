@@ -117,7 +117,8 @@ def check_edges(edges: Sequence[float], bands: int) -> None:
     if not isinstance(edges, list | tuple | np.ndarray) or not all(map(is_number, edges)):
         raise InvalidOption("edges", edges, "give radii, such as 0.05,0.2,0.5")
     ends = np.array([0.0, *map(float, edges)])
-    if not (np.diff(ends) > TOLERANCE).all() or ends[-1] > 1.0:
+    inside = ends.min() >= 0.0 and ends.max() <= 1.0  # of nan neither
+    if not inside or not (np.diff(ends) > TOLERANCE).all():
         raise InvalidOption("edges", edges, "give ascending radii above 0, up to 1 (Nyquist)")
     if len(edges) != bands - 1:
         raise InvalidOption(

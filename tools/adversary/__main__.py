@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from hostile import images, models, reports
+from hostile import images, libraries, models, reports
 from kills import kills, system_calls
 from mischief import all_places, all_streams, options, places, streams
 from scene import Case, Scene, Skip
@@ -51,6 +51,7 @@ KINDS = {
     "reports": Kind(reports, 120, 1),
     "models": Kind(models, 70, 1),
     "images": Kind(images, 100, 1),
+    "libraries": Kind(libraries, 60, 1),
     "options": Kind(options, 90, 1),
     "streams": Kind(streams, all_streams, 1),
     "places": Kind(places, all_places, 1),

@@ -84,6 +84,22 @@ def models(scene: Scene, rng: np.random.Generator, number: int) -> Case:
     return Case(done.word, f"{problem} [{recipe}]" if problem else None)
 
 
+def libraries(scene: Scene, rng: np.random.Generator, number: int) -> Case:
+    """A damaged library of a provider or of operators, given to a command."""
+    path, recipe = _fuzzed(scene, "library_files", rng)
+    scene.clear()
+    option = ("--ep-library", "--ort-extension")[number % 2]
+    ways: list[list[Any]] = [
+        ["inspect", scene.model, option, path],
+        ["inspect", "--providers", option, path],
+        ["analyze", scene.model, scene.images, option, path, "--samples", "4", "--bands", "2",
+         "-o", scene.out / "k.h5"],
+    ]  # fmt: skip
+    done = scene.run(*ways[int(rng.integers(len(ways)))])
+    problem = done.problem()
+    return Case(done.word, f"{recipe}: {problem}" if problem else None)
+
+
 def images(scene: Scene, rng: np.random.Generator, number: int) -> Case:
     """A picture among sound ones, or a set, that means harm."""
     folder = scene.root / "hostile"
