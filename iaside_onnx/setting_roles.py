@@ -157,15 +157,18 @@ def settings_apart(
 
 
 def _said_by_another(first: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """What need not be compared of spacing and edges.
+    """What need not be compared of spacing and edges, and of rounding.
 
     Of equal edges the spacing only says how they were found; other edges follow from another
-    spacing, norm or number of bands, which is said in their place.
+    spacing, norm or number of bands, which is said in their place. Providers that never round to
+    TF32, such as the processor's, say nothing of it, and that it was another one is said.
     """
+    where = [settings.get("execution", _missing()["execution"]) for settings in (first, other)]
+    keys = ["tf32"] if where[0] != where[1] and ("tf32" in first) != ("tf32" in other) else []
     if first.get("edges") is not None and first.get("edges") == other.get("edges"):
-        return ["spacing"]
+        return [*keys, "spacing"]
     causes = "spacing", "norm", "bands"
-    return ["edges"] if any(first.get(key) != other.get(key) for key in causes) else []
+    return [*keys, *["edges"] * any(first.get(key) != other.get(key) for key in causes)]
 
 
 def identity_apart(settings: Mapping[str, Any], written: Mapping[str, Any]) -> list[Apart]:

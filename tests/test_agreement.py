@@ -132,6 +132,17 @@ def test_a_file_without_draws_drew_by_names():
     assert (apart.belongs, apart.first, apart.other) == (Belongs.GAME, "name", "pixels")
 
 
+def test_nothing_is_said_of_rounding_where_there_is_none():
+    """A report of the processor holds no "tf32"; one of a card that lacks it ran with it."""
+    processor, card = {"bands": 4}, {"bands": 4, "execution": "cuda", "tf32": False}
+    for pair in ((processor, card), (card, processor)):
+        assert [each.setting for each in settings_apart(*pair)] == ["execution"]
+    older = {"bands": 4, "execution": "cuda"}
+    assert [str(each) for each in settings_apart(older, card)] == ["tf32 False against True"]
+    rounded = {**card, "tf32": True, "execution": "tensorrt"}
+    assert {each.setting for each in settings_apart(card, rounded)} == {"execution", "tf32"}
+
+
 def test_correlate_tells_of_other_sizes_and_estimators():
     for setting, words in (("size", "Nyquist"), ("estimator", "permutation against exact")):
         assert any(words in warning for warning in correlated(*pair(setting)).warnings)

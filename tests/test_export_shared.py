@@ -100,6 +100,34 @@ def test_the_kind_of_output_is_never_guessed():
         declared.kind_of(probabilities, "logits")
 
 
+def test_a_softmax_rounded_to_8_bits_is_known_by_its_operator():
+    classes = 1001
+    logits = np.random.default_rng(0).normal(size=(5, classes))
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    rounded = np.round(256 * probabilities) / 256
+    assert np.abs(rounded.sum(axis=1) - 1).max() > 0.1
+
+    def graph(*operators):
+        """A chain of operators, each of which reads what the last one made."""
+        names = ["x", *map(str, range(len(operators)))]
+        nodes = [
+            helper.make_node(operator, [names[at]], [names[at + 1]])
+            for at, operator in enumerate(operators)
+        ]
+        first, last = (helper.make_tensor_value_info(names[at], 1, None) for at in (0, -1))
+        return helper.make_model(helper.make_graph(nodes, "g", [first], [last]))
+
+    whole = graph("Softmax", "QuantizeLinear", "DequantizeLinear", "Reshape")
+    assert declared.ends_in_softmax(whole)
+    assert not declared.ends_in_softmax(graph("Softmax", "Relu"))
+    assert not declared.ends_in_softmax(graph("Sigmoid", "QuantizeLinear"))
+    assert declared.kind_of(rounded, None, softmax=True) == "probabilities"
+    with pytest.raises(ExportError, match="sigmoid"):
+        declared.kind_of(rounded, None)
+    with pytest.raises(ExportError, match="Softmax"):
+        declared.kind_of(rounded, "logits", softmax=True)
+
+
 def test_presets_hand_the_test_images_over_as_iaside_does():
     assert declared.PRESETS.keys() == preprocess.PRESETS.keys()
     pixels = np.random.default_rng(0).random((1, 3, 4, 5))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto
 
 from .refusal import ExportError, step
 
@@ -30,6 +31,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     "cifar10": {"mean": [0.4914, 0.4822, 0.4465], "std": [0.2470, 0.2435, 0.2616]},
     "caffe": {"channels": "bgr", "scale": 255, "mean": [103.939, 116.779, 123.68]},
 }
+
+# Operators after which scores are the same up to rounding.
+_KEEPING = ("QuantizeLinear", "DequantizeLinear", "Reshape", "Flatten", "Squeeze", "Identity")
 
 
 def read_recipe(choice: str | None) -> str | dict[str, Any] | None:
@@ -75,8 +79,13 @@ def read_classes(choice: str | None) -> list[str] | None:
     return [name.strip() for name in names if name.strip()]
 
 
-def kind_of(scores: NDArray[Any], asked: str | None) -> str:
+def kind_of(scores: NDArray[Any], asked: str | None, *, softmax: bool = False) -> str:
     """What the outputs are, by their values; what was asked for must agree with them.
+
+    Parameters
+    ----------
+    softmax : bool
+        They come from a Softmax: where each was rounded to 8 bits, rows need not sum to 1.
 
     Raises
     ------
@@ -86,16 +95,26 @@ def kind_of(scores: NDArray[Any], asked: str | None) -> str:
     scores = np.asarray(scores, np.float64)
     sums = scores.reshape(len(scores), -1).sum(axis=1)
     inside = bool(scores.min() >= 0 and scores.max() <= 1)
-    probable = inside and bool(np.abs(sums - 1).max() < 1e-2)
+    probable = inside and (softmax or bool(np.abs(sums - 1).max() < 1e-2))
     if asked == "probabilities" and not probable:
         raise ExportError(
             f"--output-kind probabilities: rows sum to {sums.min():.4g} ... {sums.max():.4g}"
         )
     if asked == "logits" and probable:
-        raise ExportError("--output-kind logits: these are probabilities, their rows sum to 1")
+        why = "made by a Softmax" if softmax else "their rows sum to 1"
+        raise ExportError(f"--output-kind logits: these are probabilities, {why}")
     if asked is None and inside and not probable:
         raise ExportError(
             "the outputs lie in [0, 1] and their rows do not sum to 1, as after a sigmoid; iaside "
             "needs logits or probabilities of classes (if these are logits: --output-kind logits)"
         )
     return asked or ("probabilities" if probable else "logits")
+
+
+def ends_in_softmax(model: ModelProto) -> bool:
+    """Whether the first output is a Softmax, maybe rounded or in another shape after it."""
+    makers = {name: node for node in model.graph.node for name in node.output}
+    node = makers.get(model.graph.output[0].name)
+    while node is not None and node.op_type in _KEEPING:
+        node = makers.get(node.input[0])
+    return node is not None and node.op_type == "Softmax"

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 import onnx
 
-from .declared import PRESETS, kind_of, read_classes, read_recipe
+from .declared import PRESETS, ends_in_softmax, kind_of, read_classes, read_recipe
 from .gate import BATCHES, TOLERANCE, Comparison, Reference, admit, check_target, spread_of
 from .gate_graph import Image, image_input, shape_text
 from .probe_images import full_shape, test_images
@@ -210,7 +210,9 @@ def finish(args: argparse.Namespace, export: Export) -> Comparison:
     with step(f"running the model in {export.framework}"):
         scores = np.concatenate([np.asarray(export.reference(rows)) for rows in images.values()])
     spread_of(scores)
-    kind = kind_of(scores, args.output_kind or export.output_kind)
+    kind = kind_of(
+        scores, args.output_kind or export.output_kind, softmax=ends_in_softmax(export.model)
+    )
     names = args.names or export.classes
     count = scores.shape[1] if scores.ndim > 1 else 0
     if names and len(names) != count - args.label_offset:
