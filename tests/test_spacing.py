@@ -325,7 +325,6 @@ def test_a_heat_map_can_be_seen_in_other_bands(small):
         (("--edges", "0.1,0.2"), "go together"),
         (("--spacing", "given", "--edges", "0.1;0.2"), "is no list of radii"),
         (("--spacing", "given", "--edges", "0.2,0.5"), "2 edges make --bands 3"),
-        (("--bands", 3, "--spacing", "given", "--edges", "inf,inf"), "give ascending radii"),
         (("--bands", 3, "--spacing", "given", "--edges", "0.2,0.21"), "would hold no frequency"),
         (("--as-published", "--norm", "l2"), "--as-published means --norm linf"),
         (("--as-published", "--separate-dc"), "--as-published goes without --separate-dc"),
@@ -346,6 +345,13 @@ def test_what_cannot_be_is_refused_in_one_line(iaside, small, tmp_path, options,
     assert words in refused.stderr
     assert refused.stderr.splitlines()[-1].startswith("Error: ")
     assert not (tmp_path / "r.h5").exists()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("edges", [(np.inf, np.inf), (-np.inf, -np.inf), (np.nan, 0.5), (0.1, 2.0)])
+def test_radii_that_are_none_are_refused_without_a_warning(edges):
+    with pytest.raises(UsageError, match="give ascending radii above 0"):
+        check_spacing(16, 16, 3, "l2", "given", edges=edges)
 
 
 def test_as_published_is_what_the_paper_has(small, tmp_path):
