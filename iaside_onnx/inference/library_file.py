@@ -86,7 +86,7 @@ def _fault(path: str, size: int, _changed: int) -> str:
             timeout=_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        return f"loading it does not end within {_SECONDS} s: it is damaged; copy it anew"
+        return f"loading it does not end within {_SECONDS} s: it is damaged; copy it again"
     if done.returncode == 0:
         return ""
     return f"loading it ends the process ({_ending(done.returncode)}): it is damaged; copy it again"
