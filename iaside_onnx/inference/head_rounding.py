@@ -28,17 +28,15 @@ _NEAR_ONE = {"float16": 2.0**-11, "float32": 2e-7, "float64": 2e-7}
 def rounding_of(
     head: Head, logits: NDArray[Any], expected: NDArray[np.float64], dtype: str, *, coarse: bool
 ) -> NDArray[np.float64]:
-    r"""How far each probability of an output may be off from that of its logits.
+    """How far each probability of an output may be off from that of its logits.
 
     The head of a file need not get the logits that a copy gives. A provider that computes in more
-    digits than the type has hands on what is rounded only where it is read: half a step :math:`s`
-    of the largest logit, up or down. A Softmax in the type itself rounds :math:`z - \max z`, which
-    is up to twice as large, by a step more. So the odds of a class against all others move by a
-    factor between :math:`e^{-d}` and :math:`e^d`, where :math:`d` is the most that two logits move
-    apart by: one step for the rounding of both as they are read, and one for that of their
-    differences, :math:`d = 2 s`. The probability moves by
-
-    .. math:: |p' - p| \le p (1 - p) (e^d - 1).
+    digits than the type has hands on what is rounded only where it is read: half a step s of the
+    largest logit, up or down. A Softmax in the type itself rounds z - max z, which is up to twice
+    as large, by a step more. So the odds of a class against all others move by a factor between
+    exp(-d) and exp(d), where d is the most that two logits move apart by: one step for the rounding
+    of both as they are read, and one for that of their differences, d = 2 s. The probability moves
+    by no more than p (1 - p) (exp(d) - 1).
 
     Float16 has steps of 1/32 at 32 to 64, so p = 1/2 may move by 0.016. A temperature of 1.05
     moves two logits that are 2 apart by 0.095, where d is 0.0625. Exp, sum, division and the
