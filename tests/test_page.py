@@ -287,10 +287,14 @@ def test_commands_on_the_page_find_what_was_given_by_absolute_paths(
     inside.mkdir()
     model = graphs.small_network(elsewhere / "it's a model.onnx")
     own = graphs.small_network(inside / "own.onnx")
+    (elsewhere / "deep").mkdir()
+    (tmp_path / "link").symlink_to(elsewhere / "deep")
     monkeypatch.chdir(inside)
     options = ["--bands", 2, "--samples", 4]
     for given, name, shown in (
         (model, "it's a model.onnx", "../an other place/it's a model.onnx"),
+        # Up from the link, not from where it stands.
+        (tmp_path / "link" / ".." / model.name, model.name, f"../an other place/{model.name}"),
         (own, "own.onnx", "own.onnx"),
     ):
         asked = iaside("analyze", given, photographs, "-o", "r.h5", *options, "--overwrite")
