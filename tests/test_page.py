@@ -358,6 +358,23 @@ def test_bands_of_another_kind_never_share_a_chart_and_are_named():
     assert len(alike.all("svg", **{"class": "chart sid"})) == 1
 
 
+def test_what_is_said_of_several_reports_is_true_of_each():
+    plain, other = made_report(), made_report(seed=1).view(value="prob", confidence=0.9)
+    own = dataclasses.replace(plain, settings={**plain.settings, "labels": "model"})
+    text = Markup(page([plain, other, own], ["one", "two", "three"])).text
+    for name, value in (("one", "log-probability"), ("two", "probability")):
+        assert f"{name}: mean {value} with k bands kept" in text
+    whose = "of the true class or model's own answer"
+    assert f"Mean log-probability or probability {whose} when the model is given" in text
+    assert f"Mean log-probability {whose} when only the k lowest" in text
+    assert "Mean probability of the true class when only the k lowest" in text
+    assert "each pair of bands, in log-probability or probability:" in text
+    wide, narrow = re.findall(r"distribution \(SID\), (\S+) intervals", text)
+    assert (wide, narrow) == ("95%", "90%")
+    both = Markup(page([plain, made_report(seed=1).view(confidence=0.9)], ["one", "two"])).text
+    assert "Spectral importance distribution (SID), 95% or 90% intervals" in both
+
+
 def test_classes_stand_in_one_order_in_every_view():
     from iaside_onnx.views.class_bands import class_figure
     from iaside_onnx.views.class_table import class_tables
