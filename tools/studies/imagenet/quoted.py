@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
+from tools.studies.csv_files import read
 from tools.studies.markdown import table
 
 from .predicting import NEGATED, WORDS, less_words
@@ -18,7 +18,8 @@ def tables() -> dict[str, str]:
     """Each table of the page on evidence by what it is about."""
     return {
         "networks": networks(), "rivals": rivals(), "norm and spacing": settings(),
-        "absences": absences(), "norm by absence": norms_by_absence(), "variants": variants(), "damage": damage(), "attack": attack(),
+        "absences": absences(), "norm by absence": norms_by_absence(),
+        "variants": variants(), "damage": damage(), "attack": attack(),
     }  # fmt: skip
 
 
@@ -28,8 +29,7 @@ def predictions() -> dict[str, str]:
 
 
 def _rows(name: str) -> list[dict[str, str]]:
-    with (_HERE / f"{name}.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+    return read(f"{name}.csv", _HERE)
 
 
 def _bands(game: str) -> tuple[str, str, str]:

@@ -24,6 +24,9 @@ from .study import BETA, SHOWN, Study, order
 from .words import Spread, percent, told
 
 Cells = list[list[str]]
+NAMES = (
+    "networks", "pairs", "variants", "settings", "absences", "damage", "attack", "rivals"
+)  # fmt: skip
 PREDICTED = {"over-corruptions": over_corruptions, "over-networks": over_networks}
 
 
