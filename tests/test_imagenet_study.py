@@ -150,6 +150,20 @@ def test_pairs_follow_from_what_was_measured_and_are_counted_as_they_are(study):
         assert counted[game]["pairs told apart"].endswith(f" of {len(pairs)}")
 
 
+def test_norms_by_absence_follow_and_are_signed_as_the_rivals_are(study):
+    """The row of gaussian absence, again, is the difference that the table of rivals has."""
+    norms = table.norms_by_absence(study)
+    for row in rows(FILE.parent / "absences.csv"):
+        found = {key.removeprefix("l2 less linf, "): row[key] for key in row if " less " in key}
+        assert found == norms.get(row["game"], dict.fromkeys(found, ""))
+    against = {row["by"]: row for row in rows(FILE.parent / "rivals.csv")}
+    wanted = against["signed, gaussian-l2-linear less signed, gaussian-linf-linear"]
+    assert len(norms) == 4
+    assert {what: wanted[what] for what in norms["gaussian-l2-linear"]} == norms[
+        "gaussian-l2-linear"
+    ]
+
+
 def test_a_study_of_one_family_has_its_tables():
     wanted = ("psi/gaussian-l2-linear", "psi/gaussian-linf-linear")
     with np.load(FILE) as file:
@@ -194,13 +208,19 @@ def test_what_tells_nothing_predicts_nothing_and_what_is_true_predicts_all():
                for form in ("stand-ins", "average", "rival") for key in ("change", "fall")},
         }
     )  # fmt: skip
-    mean = [row[3:] for row in predicting.over_corruptions(study) if row[0] == "mean"]
+    found = predicting.over_corruptions(study)
+    mean = {row[1]: row[3] for row in found if (row[0], row[2]) == ("mean", "mPE")}
     exact, opposite, none = "1.00 [1.00, 1.00]", "-1.00 [-1.00, -1.00]", "0.00 [0.00, 0.00]"
-    assert [row[0] for row in mean][::2] == [none, exact, opposite, exact]
-    last = next(row for row in predicting.over_networks(study) if row[:2] == ["mean", "mPE"])
+    assert [mean[word] for word in predicting.WORDS.values()] == [none, exact, opposite, exact]
+    less = [mean[predicting.less_words(form)] for form in ("table", "stand-ins", "average")]
+    assert less == [exact, none, "2.00 [2.00, 2.00]"]
+    head, *cells = predicting.over_networks(study)
+    last = next(row for row in cells if row[:2] == ["mean", "mPE"])
     assert last[3:7] == [none, exact, opposite, exact]
     # The higher the harm, the lower the score; clean accuracy is the same for all.
-    assert last[7:] == [exact, none]
+    assert dict(zip(head[7:], last[7:], strict=True)) == {
+        "signed score, l2, negated": exact, "clean accuracy, negated": none
+    }  # fmt: skip
 
 
 def test_integers_stay_integers_and_end_before_the_softmax(tmp_path):

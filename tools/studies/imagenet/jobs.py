@@ -5,13 +5,13 @@ So a run that is broken off has answered the first questions of all networks.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import iaside_onnx as ia
+from tools.studies.csv_files import read
 
 from .make import LOW_PASS, ORIGINAL, TUNED
 from .photographs import BUILDING, REPORTING
@@ -86,10 +86,8 @@ class Job:
 
 def networks(out: Path) -> list[Network]:
     """Those of ``networks.csv``, in its order."""
-    with (out / "networks.csv").open(newline="") as file:
-        return [
-            Network(row["network"], row["family"], row["variant"]) for row in csv.DictReader(file)
-        ]
+    rows = read("networks.csv", out)
+    return [Network(row["network"], row["family"], row["variant"]) for row in rows]
 
 
 def jobs(held: list[Network], *, attacked: int, queries: int) -> Iterator[Job]:
