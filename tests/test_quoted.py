@@ -94,7 +94,7 @@ def plain(numbers):
 
 
 def test_a_table_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(SystemExit, match="networks.csv: no such file"):
+    with pytest.raises(SystemExit, match=r"networks\.csv: no such file"):
         networks(tmp_path)
 
 
