@@ -310,10 +310,12 @@ def test_a_deep_compressed_file_is_read_code_by_code():
 
 
 def test_predictions_see_the_half_that_is_not_reported_alone():
-    held = [Network("a", "a", "float32"), Network("b", "b", "deployed"), Network("c", "a", "int8")]
+    kinds = {"a": "float32", "b": "deployed", "c": "int8", "d": "float16", "e": "pruned-30"}
+    held = [Network(name, "b" if name == "b" else "a", kind) for name, kind in kinds.items()]
     found = list(jobs(held, attacked=1, queries=1))
     assert len({(each.folder, each.network.name) for each in found}) == len(found)
     building = {each.folder for each in found if each.half == BUILDING}
     assert building == {TABLE, SNR, STAND_INS, AVERAGE, RIVAL}
     assert {each.network.name for each in found if each.half == BUILDING} == {"a", "b"}
-    assert {each.network.name for each in found if each.folder == "attack"} == {"a", "b", "c"}
+    for folder in ("attack", "gaussian_noise-3", "defocus_blur-3", "fog-3"):
+        assert {each.network.name for each in found if each.folder == folder} == set("abcd")
