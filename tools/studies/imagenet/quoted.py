@@ -149,8 +149,9 @@ def attack() -> str:
     shown = ("error under attack", "change under attack")
     return table(
         ("network", "clean error, %", "error under attack, %", "change under attack",
-         "INT8 less float: error, points", "change"),
+         "less its float parent: error, points", "change", "change where both are right before"),
         ((row["network"], row["clean error"], *(row[name] for name in shown),
-          *(less[row["network"]][name] if row["network"] in less else "" for name in shown))
+          *(less[row["network"]][name] if row["network"] in less else ""
+            for name in (*shown, "change of these")))
          for row in rows if not row["less"]),
     )  # fmt: skip

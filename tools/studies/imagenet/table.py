@@ -189,6 +189,8 @@ def norms_by_absence(study: Study) -> dict[str, dict[str, str]]:
 def attack(study: Study) -> Cells:
     """What the attack costs those that were attacked, and a variant more than its parent."""
     head = ["images", "clean error", "error under attack", "change under attack"]
+    # Images that are wrong before are not attacked, and count as unchanged.
+    head += ["right before", "change of these"]
     return [["network", "less", *head], *_attack_rows(study)]
 
 
@@ -209,9 +211,15 @@ def _attack_rows(study: Study) -> Iterator[list[str]]:
                 for part in (clean, wrong, change)
             ]
             less = "" if parent is None else study.names[parent]
+            change_of, clean_of = study.measured["attack/change"], study.measured["attack/clean"]
+            right = attacked & (clean_of[at] == 0)
+            moved = np.array(change_of[at])
+            if parent is not None:
+                right &= clean_of[parent] == 0
+                moved -= change_of[parent]
             yield [
                 study.names[at], less, str(attacked.sum()), *(percent(ends(p)) for p in parts[:2]),
-                told(ends(parts[2]), 2),
+                told(ends(parts[2]), 2), str(right.sum()), told(ends(means(moved[right])[:, 0]), 2),
             ]  # fmt: skip
 
 
