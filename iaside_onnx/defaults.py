@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 BANDS = 8
-# Not the published one: it predicts robustness better (docs/evidence.md).
+# Not the published one: it predicts the zoo's robustness better (docs/evidence.md).
 NORM = "l2"
 SPACING = "linear"
 ABSENCE = "gaussian"

@@ -163,7 +163,17 @@ class ReportError(IasideError):
 
 
 class OtherRowsError(ReportError):
-    """Rows that are to be taken over are of something else."""
+    """Rows that are to be taken over are of something else.
+
+    Attributes
+    ----------
+    apart : str
+        In what they differ, before against now.
+    """
+
+    def __init__(self, what: str, apart: str) -> None:
+        super().__init__(f"{what}: is of something else: {apart}")
+        self.apart = apart
 
 
 class UnreadableError(ReportError):

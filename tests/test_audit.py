@@ -471,6 +471,41 @@ def test_folders_that_are_no_audit_of_this_model_are_left_alone(made, whole, tmp
     assert (copy / "notes.txt").read_text() == "x"
 
 
+def test_a_trial_that_was_read_in_another_way_costs_nothing_but_its_images(
+    made, quick, tmp_path, monkeypatch
+):
+    """What few images make of a file, more may not; a new folder ends in no error for that."""
+    measured = Work._robustness
+
+    def robustness(work, images, **given):
+        return measured(
+            work, images, **({} if "target" in given else {"temperature": 2.0}), **given
+        )
+
+    monkeypatch.setattr(Work, "_robustness", robustness)
+    audit = ia.audit(*made, tmp_path / "audit", preprocess="unit", quick=True)
+    expected = ia.load(quick / "robustness.h5")
+    assert audit.robustness.settings == expected.settings
+    np.testing.assert_array_equal(audit.robustness.wrong, expected.wrong)
+
+
+def test_what_differs_is_said_where_a_folder_cannot_be_gone_on_with(made, whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "begun")
+    all_of_it = ia.load(whole / "robustness.h5")
+    run = {"stopped_by": "time", "sample_digest": all_of_it.data["digest"]}
+    report = all_of_it.rows([0, 1, 2])
+    report = replace(report, run=report.run | run)
+    for settings, provider, words in (
+        ({"output": "before"}, "cpu", "now: output before against scores; go on with"),
+        ({"temperature": 2.0}, "cpu", "now: temperature 2.0 against 1.0; go on with"),
+        ({}, "cuda", "now: provider cuda against cpu; go on with"),
+    ):
+        other = replace(report, settings=report.settings | settings, provider=provider)
+        other.save(tmp_path / "begun" / "robustness.h5", overwrite=True)
+        with pytest.raises(IasideError, match=words):
+            ia.audit(*made, tmp_path / "begun", resume=True)
+
+
 def files(folder):
     return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

@@ -672,6 +672,8 @@ def test_folders_of_damage_are_compared_file_by_file_in_one_line(iaside, tmp_pat
     for folder in ("one", "an other"):
         (tmp_path / folder).mkdir()
         made_damage(NOISY, 40).save(tmp_path / folder / "fog-5.h5")
+        bands = len(NOISY) - (folder == "one")
+        made_damage(NOISY[:bands], 40).save(tmp_path / folder / "all.h5")  # cannot be compared
     refused = iaside("compare", tmp_path / "one", tmp_path / "an other")
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
     assert "are folders of results, not of audits; compare file by file" in refused.stderr

@@ -370,7 +370,8 @@ def test_a_least_score_says_which_scores_it_fits(iaside, tmp_path):
     other = dataclasses.replace(usual, settings={**usual.settings, **octave})
     linf = made(profiles(60, bands=8))
     assert not ia.gate(usual, min_score=0).notes
-    kinds = {"8 bands (l2, octave)": other, "8 bands (linf)": linf}
+    apart = made(profiles(60, bands=9), norm="l2", size=[256, 256], separate_dc=True, bands=8)
+    kinds = {"8 bands (l2, octave)": other, "8 bands (linf)": linf, "8 bands (l2, DC apart)": apart}
     for number, (kind, report) in enumerate(kinds.items()):
         decision = ia.gate(report, min_score=0)
         (note,) = decision.notes
@@ -380,5 +381,13 @@ def test_a_least_score_says_which_scores_it_fits(iaside, tmp_path):
         path = tmp_path / f"{number}.h5"
         report.save(path)
         assert f"compared with a score of {kind}" in iaside("gate", path, "--min-score", 0).stderr
+    settings = {**usual.settings, "output_map": "magnitude"}
+    shown = dataclasses.replace(usual, settings=settings)
+    for seen, said in (
+        (shown, "output map magnitude"),
+        (usual.view(value="prob", beta=0.5), "value prob, beta 0.5"),
+    ):
+        (note,) = ia.gate(seen, min_score=0).notes
+        assert f"absence gaussian, {said}, not of the usual" in note
     with pytest.raises(ReportError, match="play different games"):
         ia.gate(other, baseline=usual, max_drop=0.1, min_score=0)

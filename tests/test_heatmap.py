@@ -65,6 +65,24 @@ def test_the_default_grid_has_the_middle_of_every_band_and_is_half_measured(norm
     assert [along[0, column] for column in (0, 2, 6, 10, 30)] == [0, 0, 1, 2, 7]
 
 
+@pytest.mark.parametrize("size", [(28, 28), (27, 28), (64, 64), (15, 6), (1, 4)])
+def test_every_grid_that_can_be_asked_for_can_be_read_again(size):
+    for lines in [None, *range(3, 2 * (min(size) // 2) + 2, 2)]:
+        grid = FrequencyGrid(*size, lines)
+        shape = 2, len(grid.vectors)
+        report = ia.HeatmapReport(
+            wrong=np.zeros(shape, bool), change=np.zeros(shape, np.float32),
+            settings={
+                "size": list(size), "grid": lines, "strength": 1.0, "clip": False, "seed": 0,
+                "bands": 2, "norm": "linf", "separate_dc": False, "confidence": 0.95,
+            },
+            labels=np.zeros(2, int), predicted=np.zeros(2, int), image_ids=["a", "b"],
+            model={}, data={}, run={}, created="", provider="cpu", iaside_version="0",
+        )  # fmt: skip
+        report.check()
+        assert grid.least_vectors <= len(grid.vectors) <= 2 * grid.least_vectors
+
+
 def test_the_default_strength_is_the_papers_at_its_sizes():
     assert default_strength(32, 32) == 4
     assert default_strength(224, 224) == 15.7
@@ -128,6 +146,12 @@ def test_nothing_hangs_on_batch_grid_or_other_images(small):
     assert not np.allclose(seeded.mpe, whole.mpe[columns], atol=1e-5)
     cut = ia.measure_heatmap(*small, grid=5, bands=2, samples=4, clip=True)
     assert np.abs(cut.change - coarse.change).max() > 0.001
+
+
+def test_a_grid_whose_ends_are_one_frequency_is_written_and_read(small, tmp_path):
+    found = ia.measure_heatmap(*small, tmp_path / "m.h5", grid=15, bands=2, samples=2)
+    assert found.grid.rows[-1] == 8  # of 16 pixels: -8 is the same wave
+    assert ia.load(tmp_path / "m.h5").frequencies.tolist() == found.frequencies.tolist()
 
 
 def test_an_interrupted_run_goes_on_to_the_same_numbers(small, tmp_path):

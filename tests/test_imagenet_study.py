@@ -15,11 +15,23 @@ from PIL import Image
 
 from tools.studies.imagenet import deep_compressed, predicting, table
 from tools.studies.imagenet.gather import FILE
-from tools.studies.imagenet.jobs import AVERAGE, RIVAL, SNR, STAND_INS, TABLE, Network, jobs
+from tools.studies.imagenet.jobs import (
+    AVERAGE,
+    QUANTISED,
+    RIVAL,
+    SNR,
+    STAND_INS,
+    TABLE,
+    Network,
+    jobs,
+)
+from tools.studies.imagenet.make import PARENT
 from tools.studies.imagenet.photographs import BUILDING, REPORTING, half_of, write_halves
 from tools.studies.imagenet.statistics import apart, effective_number, spearman_of_families
 from tools.studies.imagenet.study import Study, order
 from tools.studies.imagenet.variants import float_parent, is_deployed, pruned, weights_of
+
+from .conftest import ROOT
 
 
 def pictures(folder, names, seed=0):
@@ -131,6 +143,32 @@ def test_tables_follow_from_what_was_measured(study, name):
     assert getattr(table, name)(study) == held(name)
 
 
+def test_every_float_network_is_measured_in_three_precisions(study):
+    asked = [key for key in study.measured if key.startswith(("psi/gaussian-l", "damage/"))]
+    asked = [key for key in asked if key.endswith(("-l2-linear", "-linf-linear", "-3"))]
+    assert len(asked) == 5
+    for key in (*asked, "attack/wrong"):
+        there = {(study.families[at], study.variants[at]) for at in study.places(key)}
+        for at in study.originals():
+            if study.variants[at] == PARENT:
+                wanted = {(study.families[at], kind) for kind in (PARENT, *QUANTISED)}
+                assert wanted <= there, key
+
+
+def test_shares_of_damage_are_counted_in_the_guide_as_they_are():
+    guide = " ".join((ROOT / "docs" / "evidence.md").read_text(encoding="utf-8").split())
+    for kind, words in (
+        ("int8", "Of {} shares {} are told apart"),
+        ("float16", "of {} shares {} are told apart"),
+    ):
+        bands = [
+            cell for row in held("damage") if row[2] and row[1].endswith(kind) for cell in row[4:]
+        ]
+        ends = [tuple(map(float, cell[cell.index("[") + 1 : -1].split(", "))) for cell in bands]
+        seen = sum(low > 0 or high < 0 for low, high in ends)
+        assert words.format(len(bands), seen or "none") in guide
+
+
 def test_pairs_follow_from_what_was_measured_and_are_counted_as_they_are(study):
     # Of all pairs, which take a minute, some.
     found = {(row[0], row[1]): row for row in held("pairs")[1:]}
@@ -148,6 +186,20 @@ def test_pairs_follow_from_what_was_measured_and_are_counted_as_they_are(study):
             for word, column in (("agrees", "agree"), ("opposes", "oppose")):
                 assert int(counted[game][f"{column}, {kind}"]) == orders.count(word)
         assert counted[game]["pairs told apart"].endswith(f" of {len(pairs)}")
+
+
+def test_norms_by_absence_follow_and_are_signed_as_the_rivals_are(study):
+    """The row of gaussian absence, again, is the difference that the table of rivals has."""
+    norms = table.norms_by_absence(study)
+    for row in rows(FILE.parent / "absences.csv"):
+        found = {key.removeprefix("l2 less linf, "): row[key] for key in row if " less " in key}
+        assert found == norms.get(row["game"], dict.fromkeys(found, ""))
+    against = {row["by"]: row for row in rows(FILE.parent / "rivals.csv")}
+    wanted = against["signed, gaussian-l2-linear less signed, gaussian-linf-linear"]
+    assert len(norms) == 4
+    assert {what: wanted[what] for what in norms["gaussian-l2-linear"]} == norms[
+        "gaussian-l2-linear"
+    ]
 
 
 def test_a_study_of_one_family_has_its_tables():
@@ -194,13 +246,19 @@ def test_what_tells_nothing_predicts_nothing_and_what_is_true_predicts_all():
                for form in ("stand-ins", "average", "rival") for key in ("change", "fall")},
         }
     )  # fmt: skip
-    mean = [row[3:] for row in predicting.over_corruptions(study) if row[0] == "mean"]
+    found = predicting.over_corruptions(study)
+    mean = {row[1]: row[3] for row in found if (row[0], row[2]) == ("mean", "mPE")}
     exact, opposite, none = "1.00 [1.00, 1.00]", "-1.00 [-1.00, -1.00]", "0.00 [0.00, 0.00]"
-    assert [row[0] for row in mean][::2] == [none, exact, opposite, exact]
-    last = next(row for row in predicting.over_networks(study) if row[:2] == ["mean", "mPE"])
+    assert [mean[word] for word in predicting.WORDS.values()] == [none, exact, opposite, exact]
+    less = [mean[predicting.less_words(form)] for form in ("table", "stand-ins", "average")]
+    assert less == [exact, none, "2.00 [2.00, 2.00]"]
+    head, *cells = predicting.over_networks(study)
+    last = next(row for row in cells if row[:2] == ["mean", "mPE"])
     assert last[3:7] == [none, exact, opposite, exact]
     # The higher the harm, the lower the score; clean accuracy is the same for all.
-    assert last[7:] == [exact, none]
+    assert dict(zip(head[7:], last[7:], strict=True)) == {
+        "signed score, l2, negated": exact, "clean accuracy, negated": none
+    }  # fmt: skip
 
 
 def test_integers_stay_integers_and_end_before_the_softmax(tmp_path):
@@ -252,10 +310,12 @@ def test_a_deep_compressed_file_is_read_code_by_code():
 
 
 def test_predictions_see_the_half_that_is_not_reported_alone():
-    held = [Network("a", "a", "float32"), Network("b", "b", "deployed"), Network("c", "a", "int8")]
+    kinds = {"a": "float32", "b": "deployed", "c": "int8", "d": "float16", "e": "pruned-30"}
+    held = [Network(name, "b" if name == "b" else "a", kind) for name, kind in kinds.items()]
     found = list(jobs(held, attacked=1, queries=1))
     assert len({(each.folder, each.network.name) for each in found}) == len(found)
     building = {each.folder for each in found if each.half == BUILDING}
     assert building == {TABLE, SNR, STAND_INS, AVERAGE, RIVAL}
     assert {each.network.name for each in found if each.half == BUILDING} == {"a", "b"}
-    assert {each.network.name for each in found if each.folder == "attack"} == {"a", "b", "c"}
+    for folder in ("attack", "gaussian_noise-3", "defocus_blur-3", "fog-3"):
+        assert {each.network.name for each in found if each.folder == folder} == set("abcd")

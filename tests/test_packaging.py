@@ -32,6 +32,19 @@ def test_links_on_the_package_index_are_absolute():
     assert "first audit" in text
 
 
+def test_the_readme_is_short_and_shows_the_screen_that_the_first_audit_explains():
+    texts = [
+        (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/first-audit.md")
+    ]
+    readme, guide = (
+        next(block for block in re.findall("```text\n(.*?)```", text, re.DOTALL)
+             if "Is it robust?" in block)
+        for text in texts
+    )  # fmt: skip
+    assert readme == guide
+    assert len(texts[0].splitlines()) < 150
+
+
 def test_classifiers_begin_at_the_oldest_python_that_is_taken():
     named = [
         each.rpartition(" ")[2]

@@ -287,10 +287,14 @@ def test_commands_on_the_page_find_what_was_given_by_absolute_paths(
     inside.mkdir()
     model = graphs.small_network(elsewhere / "it's a model.onnx")
     own = graphs.small_network(inside / "own.onnx")
+    (elsewhere / "deep").mkdir()
+    (tmp_path / "link").symlink_to(elsewhere / "deep")
     monkeypatch.chdir(inside)
     options = ["--bands", 2, "--samples", 4]
     for given, name, shown in (
         (model, "it's a model.onnx", "../an other place/it's a model.onnx"),
+        # Up from the link, not from where it stands.
+        (tmp_path / "link" / ".." / model.name, model.name, f"../an other place/{model.name}"),
         (own, "own.onnx", "own.onnx"),
     ):
         asked = iaside("analyze", given, photographs, "-o", "r.h5", *options, "--overwrite")
@@ -352,6 +356,23 @@ def test_bands_of_another_kind_never_share_a_chart_and_are_named():
     alike = Markup(page([octave, octave], ["one", "two"]))
     assert f"Of {said}." in alike.text
     assert len(alike.all("svg", **{"class": "chart sid"})) == 1
+
+
+def test_what_is_said_of_several_reports_is_true_of_each():
+    plain, other = made_report(), made_report(seed=1).view(value="prob", confidence=0.9)
+    own = dataclasses.replace(plain, settings={**plain.settings, "labels": "model"})
+    text = Markup(page([plain, other, own], ["one", "two", "three"])).text
+    for name, value in (("one", "log-probability"), ("two", "probability")):
+        assert f"{name}: mean {value} with k bands kept" in text
+    whose = "of the true class or model's own answer"
+    assert f"Mean log-probability or probability {whose} when the model is given" in text
+    assert f"Mean log-probability {whose} when only the k lowest" in text
+    assert "Mean probability of the true class when only the k lowest" in text
+    assert "each pair of bands, in log-probability or probability:" in text
+    wide, narrow = re.findall(r"distribution \(SID\), (\S+) intervals", text)
+    assert (wide, narrow) == ("95%", "90%")
+    both = Markup(page([plain, made_report(seed=1).view(confidence=0.9)], ["one", "two"])).text
+    assert "Spectral importance distribution (SID), 95% or 90% intervals" in both
 
 
 def test_classes_stand_in_one_order_in_every_view():

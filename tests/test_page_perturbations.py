@@ -7,11 +7,13 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import iaside_onnx as ia
 from iaside_onnx.errors import UsageError
 from iaside_onnx.page.page import page
 
+from .damage_reports import made_damage
 from .pages import BREAKOUT, SCRIPT, Markup, made_report
 from .robustness_reports import made_up
 
@@ -89,6 +91,28 @@ def test_measured_errors_stand_beside_the_score():
     assert sum(f"mCE {costs[2].mce(costs[0]):.3f}" in text for text in said) == 1
     few = Markup(page(reports[:2], robustness=costs[:2]))
     assert not [mark for mark in few.all("g", role="img") if "mean error" in mark["aria-label"]]
+
+
+def test_intervals_that_stand_together_are_not_all_said_to_be_the_first_ones():
+    costs = [measured(0), measured(1).view(confidence=0.9)]
+    damages = [made_damage(), made_damage(seed=1).view(confidence=0.9)]
+    text = Markup(page(audits(2), robustness=costs, damages=damages)).text
+    both = "95% or 90% intervals"
+    assert (
+        text.count(both) == 6
+    )  # two tables and two charts of errors, a chart and a table of damage
+    assert "Error 90% interval mPE 90% interval" in text
+    assert text.count("Bands of gaussian noise 3, with 95% intervals") == 1
+    assert text.count("Bands of gaussian noise 3, with 90% intervals") == 1
+    for draw, results in ((ia.panels.means, costs), (ia.panels.damage, damages)):
+        assert both in drawn(draw(*results, ax=Figure().subplots()))
+
+
+def drawn(axes):
+    """The texts around axes."""
+    return f"{axes.get_xlabel()} {axes.get_title(loc='left')} " + " ".join(
+        text.get_text().replace("\n", " ") for text in axes.texts
+    )
 
 
 def test_signal_to_noise_has_a_mark_for_every_finite_value():

@@ -124,6 +124,18 @@ def test_a_part_is_a_report_that_says_so(case, parts, tmp_path, iaside):
     assert part_of(report).digest == reference.data["digest"]
 
 
+def test_what_parts_say_of_their_clean_images_is_no_word_on_all(parts):
+    said = [ia.load(path) for path in parts[:2]]
+    for part in said:
+        part.run["of_clean_images"] = "objects on 3 of 7"
+    assert said[0].clean_note == "objects on 3 of 7"
+    merged = ia.merge(said, allow_missing=True)
+    assert "of_clean_images" not in merged.run
+    assert merged.clean_note == "shard 1/3: objects on 3 of 7; shard 2/3: objects on 3 of 7"
+    whole = ia.merge([merged, ia.load(parts[2])])
+    assert whole.clean_note == merged.clean_note
+
+
 def test_a_part_goes_on_as_the_same_part_only(case, parts, tmp_path):
     target = tmp_path / "part.h5"
     shutil.copy(parts[1], target)

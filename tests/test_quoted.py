@@ -14,6 +14,7 @@ from tools.studies import counter_examples
 from tools.studies.__main__ import pages, told
 from tools.studies.counter_examples import PAIRS, Pair, Seen
 from tools.studies.figures.common import Asked, importance
+from tools.studies.imagenet.jobs import networks
 from tools.studies.pages import filled
 from tools.studies.questions import QUESTIONS
 from tools.studies.rank_intervals import correlation, difference
@@ -62,6 +63,39 @@ def test_tables_of_the_guide_are_those_of_the_csv_files():
     assert sum(len(question.quoted()) for question in QUESTIONS.values()) > 20
     for path, text in pages(QUESTIONS.values()).items():
         assert path.read_text(encoding="utf-8").splitlines() == text.splitlines(), path.name
+
+
+def test_intervals_in_the_text_of_the_studies_are_those_of_a_table():
+    """So a figure in the text is no older than its table; written as value [low, high]."""
+    number = r"[+-]?\d+(?:\.\d+)?"
+    shown = re.compile(rf"({number}) \[({number}), ({number})\]")
+    # Columns of their own: overlapping, so looked at from each number on.
+    cells = re.compile(rf"(?=(?<![\d.+-])({number}),({number}),({number})(?![\d.]))")
+    known = {("0.022", "0.009", "0.035"), ("0.010", "-0.001", "0.022")}  # two models of a demo
+    pages = {path: path.read_text(encoding="utf-8") for path in DOCS.glob("*.md")}
+    for text in pages.values():
+        known |= {plain(each) for each in shown.findall("".join(lines(text, tables=True)))}
+    for path in (ROOT / "tools" / "studies").rglob("*.csv"):
+        text = path.read_text(encoding="utf-8")
+        known |= {plain(each) for each in shown.findall(text) + cells.findall(text)}
+    for name in ("evidence.md", "prediction.md"):
+        text = " ".join("".join(lines(pages[DOCS / name], tables=False)).split())
+        quoted = {plain(each) for each in shown.findall(text)}
+        assert quoted
+        assert quoted <= known, (name, quoted - known)
+
+
+def lines(text, *, tables):
+    return [each for each in text.splitlines(keepends=True) if each.startswith("|") == tables]
+
+
+def plain(numbers):
+    return tuple(each.removeprefix("+") for each in numbers)
+
+
+def test_a_table_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(SystemExit, match=r"networks\.csv: no such file"):
+        networks(tmp_path)
 
 
 def test_tables_take_the_places_of_those_with_their_heads_in_order():

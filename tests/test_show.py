@@ -182,7 +182,9 @@ def test_csv_holds_no_formula_and_no_control_character(iaside, tmp_path):
     ]  # fmt: skip
     for text in ("-1", "+2.5e3", "a=b", "7", "cat"):
         assert _cell(text) == text
-    assert _cell("a\x1b[31m\u202eb") == "a?[31m?b"
+    assert _cell("a\x1b[31m\u202eb\u2066\u2069\ud800") == "a?[31m?b???"
+    for name in ("日本\u3000語", "a\N{NO-BREAK SPACE}b", "\U0001f469\u200d\U0001f52c", "\ue000"):
+        assert _cell(name) == name
     assert (_cell(0.1234567), _cell(3), _cell(None)) == ("0.123457", 3, None)
     path = made(profiles(30), name="=1+1")
     path.save(tmp_path / "=r.h5")

@@ -84,6 +84,7 @@ class Work:
     past_enough: bool = False
     _began: float = field(default_factory=time.monotonic)
     _options: dict[str, Any] = field(default_factory=dict)
+    _begun_before: bool = False
 
     @property
     def left(self) -> float:
@@ -121,6 +122,7 @@ class Work:
         model = self._look_at_model()
         available = self._look_at_input(model)
         report = self._measured_before()
+        self._begun_before = report is not None
         ended = self.folder.about.get("stopped_by") in ("enough", "images")
         if report is None:
             report = self._trial(available)
@@ -304,15 +306,18 @@ class Work:
         listener = self.stages.of(MORE if target.is_file() else MEASURE, text)
         ahead = self.folder.file(NEXT)
         self.folder.begin(look)
+        given: dict[str, Any] = {"target": ahead, "resume": True, "listener": listener}
         try:
-            report = self._robustness(
-                look, target=ahead, resume=True, known=known, listener=listener, **self._limit
-            )
+            report = self._robustness(look, known=known, **given, **self._limit)
         except OtherRowsError as error:
-            raise ReportError(
-                f"{self.folder.path}: was measured on other images than these, or by another "
-                f"provider; give another folder, or {option('overwrite', True)} to start again"
-            ) from error
+            if self._begun_before:
+                raise ReportError(
+                    f"{self.folder.path}: was measured otherwise than it would be now: "
+                    f"{error.apart}; go on with what it was measured with, give another folder, or "
+                    f"{option('overwrite', True)} to start again"
+                ) from error
+            # Of this very run, where more images showed the file to be read in another way.
+            report = self._robustness(look, **given, **self._limit)
         ahead.replace(target)
         self.folder.forget_the_replaced()
         return report

@@ -123,8 +123,16 @@ def _cell(value: Any) -> Any:
         return f"{value:.6g}"
     if not isinstance(value, str):
         return value
-    text = "".join(letter if letter.isprintable() else "?" for letter in value)
+    text = "".join("?" if _is_control(letter) else letter for letter in value)
     return f"'{text}" if text.startswith(_OF_FORMULAS) and not _is_number(text) else text
+
+
+def _is_control(letter: str) -> bool:
+    """Whether a letter breaks lines, drives a terminal, turns the writing or is no text at all."""
+    import unicodedata
+
+    turns = "\u202a" <= letter <= "\u202e" or "\u2066" <= letter <= "\u2069"
+    return turns or unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")
 
 
 def _is_number(text: str) -> bool:

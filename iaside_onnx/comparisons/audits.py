@@ -19,6 +19,9 @@ from .agreement import Ground, grounds_apart
 from .comparison import compare
 from .measured import Differences, paired
 
+# Pairs of files of which one is looked for that can be compared.
+_MOST_TRIED = 8
+
 
 @dataclass(frozen=True)
 class AuditPair:
@@ -239,8 +242,8 @@ def check_alone(folders: Sequence[Path], files: Sequence[Path]) -> None:
     missing = [path for path in files if not path.exists()]
     if folders and missing:
         raise UsageError(
-            f"{missing[0]}: no such folder; make it with iaside audit NEWMODEL IMAGES -o "
-            f"{missing[0]}"
+            f"{missing[0]}: no such folder; make it with iaside audit NEWMODEL IMAGES "
+            f"{command_text(['-o', path_word(missing[0])])}"
         )
     if folders and files:
         raise UsageError(
@@ -248,11 +251,22 @@ def check_alone(folders: Sequence[Path], files: Sequence[Path]) -> None:
             f"audits, or files such as {folders[0] / ANALYSIS}"
         )
     bare = [path for path in folders if not (path / ROBUSTNESS).is_file()]
-    if len(bare) > 1 and (pairs := shared_files(bare[0], bare[1])):
+    if len(bare) > 1 and (pair := _comparable(shared_files(bare[0], bare[1]))):
         raise UsageError(
             f"{bare[0]} and {bare[1]}: are folders of results, not of audits; compare file by "
-            f"file, such as {command_text(['iaside', 'compare', *map(path_word, pairs[0])])}"
+            f"file, such as {command_text(['iaside', 'compare', *map(path_word, pair)])}"
         )
+
+
+def _comparable(pairs: Sequence[tuple[Path, Path]]) -> tuple[Path, Path] | None:
+    """The first of the pairs that `compare` takes."""
+    for pair in pairs[:_MOST_TRIED]:
+        try:
+            compare(*pair)
+        except IasideError:
+            continue
+        return pair
+    return None
 
 
 def shared_files(first: Path, other: Path) -> list[tuple[Path, Path]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import check_kind, check_text, is_number, one_of
-from ..defaults import ABSENCE, BANDS, NORM, SPACING
+from ..defaults import ABSENCE, BANDS, BETA, NORM, SPACING
 from ..errors import InvalidOption, ReportError, UsageError
 from ..mathematics.paired import mean_differences
 from ..plurals import listed, plural
@@ -35,7 +35,18 @@ Ends = tuple[float, float]
 
 def game_said(report: Report) -> str:
     """What a score is of, as far as it decides which scores a threshold fits."""
-    return f"{bands_said(report.settings)}, absence {report.settings['absence']}"
+    settings = report.settings
+    shown = settings.get("output_map", "real")
+    parts = [bands_said(settings), f"absence {settings['absence']}"]
+    return ", ".join([*parts, *([f"output map {shown}"] if shown != "real" else [])])
+
+
+def _score_said(report: Report) -> str:
+    """The same with how the score is seen, where that is not the usual way."""
+    value, parts = report.settings["value"], [game_said(report)]
+    parts += [f"value {value}"] * (value != report.task.value)
+    parts += [f"beta {report.beta:g}"] * (report.beta != BETA)
+    return ", ".join(parts)
 
 
 _USUAL = f"{bands_said({'bands': BANDS, 'norm': NORM, 'spacing': SPACING})}, absence {ABSENCE}"
@@ -234,13 +245,13 @@ def wrong_under(
 
 def least_score_notes(scores: Report, reference: Report | None) -> list[str]:
     """What scores a threshold is of, where they are not the usual ones or the baseline's."""
-    own = game_said(scores)
+    own = _score_said(scores)
     if reference is not None and settings_apart(
-        scores.settings, reference.settings, only=(*OF_BANDS, "absence")
+        scores.settings, reference.settings, only=(*OF_BANDS, "absence", "output_map")
     ):
         return [
             f"{option('min_score')} is compared with a score of {own}; that of the baseline is of "
-            f"{game_said(reference)}: a threshold fits scores of one kind alone"
+            f"{_score_said(reference)}: a threshold fits scores of one kind alone"
         ]
     if own == _USUAL:
         return []

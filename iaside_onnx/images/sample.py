@@ -280,6 +280,11 @@ class Sample:
         """The sample of the images at some positions."""
         return Sample(self.source, self.chosen[positions], self._digests)
 
+    def beginning(self, size: int, seed: int) -> Sample:
+        """The images of the source that all nested samples begin with, in the order of the draw."""
+        order = seeded_order(self.source.labels, seed)
+        return Sample(self.source, order[:size], self._digests)
+
     def expect(self, contents: NDArray[np.uint8], pixels: list[bytes]) -> None:
         """Require digests from elsewhere of what is read: see `Fingerprints.expect`."""
         self._digests.expect(self.chosen, contents, pixels)

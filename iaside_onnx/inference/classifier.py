@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError, UsageError, said
+from ..errors import ArtifactError, DataError, UsageError, said
 from ..images.sample import Picture, Sample
 from ..listener import Listener
 from ..onnx_file.artifact import Artifact
@@ -263,7 +264,7 @@ def open_classifier(
     if offset is None:
         offset = declared.label_offset()
     preprocess = recipe.for_size(form.height, form.width)
-    wide = _probe(sample, preprocess, form.channels)
+    wide = _probe(_tried(sample, settings), preprocess, form.channels)
     asked = settings.output_kind or declared.kind_of(named)
     try:
         beside = fixed_inputs(artifact, tensor, settings.set, listener)
@@ -371,6 +372,24 @@ def placement_of(opened: Opened, listener: Listener) -> Placement | None:
         if placement.words:
             listener.note(placement.words)
     return placement
+
+
+def _tried(sample: Sample, settings: Settings) -> Sample:
+    """The images that a model is tried on.
+
+    Of a sample that others are parts of, those that all of them begin with, however many follow: a
+    file is then read in one way in all of them.
+    """
+    if settings.sampling != "nested":
+        return sample
+    beginning = sample.beginning(_WIDE_PROBE_IMAGES, settings.seed)
+    readable = []
+    for position, index in enumerate(beginning.chosen):
+        with suppress(DataError):
+            if index not in sample.chosen:  # which nobody asked for
+                beginning.picture(position)
+            readable.append(position)
+    return beginning.part(np.array(readable, np.intp)) if readable else sample
 
 
 def _probe(sample: Sample, preprocess: Preprocess, channels: int) -> NDArray[np.float32]:

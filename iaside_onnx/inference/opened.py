@@ -29,6 +29,7 @@ from .class_scores import look_like_probabilities
 from .detection import DetectionHead
 from .engine_cache import engine_options
 from .fixed_inputs import FixedInputs
+from .head_rounding import rounding_of
 from .input_form import InputForm
 from .map_form import MapForm
 from .model import Affine, Model, OutOfMemoryError
@@ -43,11 +44,6 @@ Shape = tuple[int, ...]
 
 # Largest relative difference between an edited copy and the file as it is.
 _COPY_TOLERANCE = {"float16": 1e-2, "float32": 1e-3, "float64": 1e-6}
-# Largest difference between an output and the probabilities of what stands before its head.
-_HEAD_TOLERANCE = {"float16": 4e-3, "float32": 1e-5, "float64": 1e-6}
-# Largest share by which a small probability may be off, and what 1 - p is known to in float32.
-_HEAD_RATIO = 1e-2
-_NEAR_ONE = 2e-7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -360,16 +356,13 @@ def _before(
     if expected.shape != answer.shape or (shared and not look_like_probabilities(answer, step)):
         return None
     apart = np.abs(expected - answer)
-    worst = float(apart.max())
-    # On a GPU the copy may run other kernels than the file.
-    exact = "float16" if source.runtime.execution.coarse else output.dtype
-    if not worst <= _HEAD_TOLERANCE[exact] + step:
-        return None
-    if exact != "float16" and not np.all(apart <= _HEAD_RATIO * expected + _NEAR_ONE + step):
+    exact = "float16" if "float16" in (output.dtype, copy.output.dtype) else output.dtype
+    coarse = source.runtime.execution.coarse
+    if not np.all(apart <= rounding_of(head, scores, expected, exact, coarse=coarse) + step):
         return None
     listener.note(
         f"output '{output.name}': read before its final {head.operator}, at '{head.logits}', where "
-        f"nothing is rounded to 0 or 1 (they agree within {worst:.0e} on {len(probe)} images)"
+        f"nothing is rounded to 0 or 1 (they agree within {apart.max():.0e} on {len(probe)} images)"
     )
     return copy
 

@@ -89,6 +89,13 @@ class FrequencyGrid:
         return vectors, place.reshape(row.shape)
 
     @property
+    def least_vectors(self) -> int:
+        """Half of the frequencies, rounded up, from the axes alone: the vectors are no fewer."""
+        axes = (_signed(self.rows, self.height), _signed(self.columns, self.width))
+        row, column = (len(np.unique(axis)) for axis in axes)  # both ends may be Nyquist
+        return -(-row * column // 2)
+
+    @property
     def vectors(self) -> NDArray[np.int64]:
         """Frequencies to measure, shape (V, 2): one of each conjugate pair."""
         return self._measured[0]

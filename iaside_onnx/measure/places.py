@@ -10,6 +10,7 @@ from typing import Any
 from ..images.class_names import NO_NAMES
 from ..images.sample import OWN_ANSWERS, Reading
 from ..spelling import recorded_path
+from ..storage.regular_file import real_path
 from .in_memory import IMAGES, MODEL
 
 
@@ -57,6 +58,10 @@ def ways_to(model: Path | None, reading: Reading) -> dict[str, str]:
 def _way(path: Path) -> str | None:
     if not path.is_absolute() or recorded(path) != path.name or _in_memory(path):
         return None
+    if path.name == "..":
+        path = real_path(path)
+    elif ".." in path.parts:  # up from a link is elsewhere than the names before it say
+        path = real_path(path.parent) / path.name
     try:
         way = os.path.relpath(path)
     except (OSError, ValueError):  # no folder any more, or another drive

@@ -235,7 +235,7 @@ def _take_over(
 ) -> None:
     """Store the rows of a result of fewer of the same images, where they are not there yet."""
     assert not measurement.of_whole_sample
-    sample, what = subject.sample, "the result whose rows are known"
+    sample = subject.sample
     places = {name: position for position, name in enumerate(sample.ids)}
     row_of = {position: row for row, position in enumerate(subject.positions)}
     at = [places.get(name, -1) for name in known.image_ids]
@@ -243,15 +243,16 @@ def _take_over(
     here = subject.identity(settings)
     there = bool(at) and all(position in row_of for position in at)
     wanted = as_json(measurement.settings_at(settings, at)) if there else settings
-    apart = identity_apart(*(without_sample(each) for each in (wanted, before["settings"])))
-    same = (
-        there
-        and not apart
-        and all(before[key] == here[key] for key in ("model_sha256", "provider"))
-        and sample.part(np.array(at, np.intp)).digest() == known.data["digest"]
-    )
-    if not same:
-        raise OtherRowsError(f"{what}: is of another model, of other images or of other settings")
+    differ = identity_apart(*(without_sample(each) for each in (wanted, before["settings"])))
+    apart = [str(each) for each in differ]
+    if before["provider"] != here["provider"]:
+        apart.append(f"provider {before['provider']} against {here['provider']}")
+    if before["model_sha256"] != here["model_sha256"]:
+        apart.append("another model")
+    if not there or sample.part(np.array(at, np.intp)).digest() != known.data["digest"]:
+        apart.append("other images or labels")
+    if apart:
+        raise OtherRowsError("the result whose rows are known", ", ".join(apart))
     for position, values in zip(at, measurement.table_of(known), strict=True):
         for part, columns in enumerate(measurement.parts):
             if not partial.sums[row_of[position], part]:

@@ -22,7 +22,7 @@ from ..views.damage_rows import (
     signed,
     unit_heading,
 )
-from ..views.text import model_name, percent, told_apart
+from ..views.text import levels, model_name, told_apart
 from .charts import Words, stacked_rows
 from .damage_details import details
 from .groups import Group, bands_with_waves, other_bands
@@ -77,7 +77,7 @@ def damage(reports: Sequence[DamageReport], groups: Sequence[Group]) -> dict[str
         "unit": first.unit,
         "shares": "%" if first.in_points else unit_heading(first),
         "points": unit_heading(first),
-        "level": percent(first.confidence),
+        "level": levels(ordered),
         "rule": RULE,
         "bands": first.band_names,
         "colours": _colours(first.players),

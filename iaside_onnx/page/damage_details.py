@@ -11,7 +11,7 @@ from ..results.damage import DamageReport
 from ..results.damage_words import pairs_of_bands
 from ..views.damage_rows import digits_of, ends, signed
 from ..views.damage_strip import has_strip, tiles
-from ..views.text import UNDEFINED, with_ends
+from ..views.text import UNDEFINED, percent, with_ends
 from .example_pictures import data_uri, fitted
 from .shading import matrix
 
@@ -39,6 +39,7 @@ def details(report: DamageReport, *, with_strip: bool) -> dict[str, Any]:
             columns.append((name, [signed(value, digits) for value in part.value]))
             columns.append(("interval", _ends(report, part)))
     return {
+        "level": percent(report.confidence),
         "headings": [name for name, _ in columns],
         "bands": list(zip(with_ends(report.band_names), *(c for _, c in columns), strict=True)),
         "one_and_all": report.only is not None,

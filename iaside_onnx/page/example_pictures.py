@@ -16,6 +16,7 @@ from ..mathematics.bands import band_images
 from ..results.example import row_of_example
 from ..results.report import Report
 from ..views.band_tiles import has_pictures, partition, visible
+from ..views.text import of_all, value_name
 
 # Tiles are cut out, never shrunk: shrinking would hide the very frequencies they show.
 WINDOW = 160
@@ -40,12 +41,15 @@ class Tile:
 class Example:
     """The strip of one photograph, for every report that it is the example of.
 
-    `answers` are, by series, the class that the model gives the whole image, and whether it is
-    right.
+    `class_words` say what `true_class` is, which is empty where no series is of classes; `beneath`
+    what stands under the pictures. `answers` are, by series of classes, the class that the model
+    gives the whole image, and whether it is right.
     """
 
     image_id: str
     true_class: str
+    class_words: str
+    beneath: str
     answers: list[tuple[int, str, bool]]
     whole: Tile
     size: tuple[int, int]
@@ -83,6 +87,8 @@ def _strip(reports: Sequence[Report], members: list[int]) -> Example:
     grand = (1 << players) - 1
     places = [(number, row_of_example(reports[number]) or 0) for number in members]
 
+    classed = [(reports[number], at) for number, at in places if reports[number].of_classes]
+
     def chances(coalition: int) -> list[tuple[int, float]]:
         return [
             (number, _chance(reports[number], float(reports[number].table[place, at])))
@@ -101,8 +107,14 @@ def _strip(reports: Sequence[Report], members: list[int]) -> Example:
     from_high = [tile(f"highest {n}", grand & grand << players - n) for n in some]
     return Example(
         image_id=report.image_ids[row],
-        true_class=report.class_name(int(report.labels[row])),
-        answers=[(number, *_answer(reports[number], place)) for number, place in places],
+        true_class=next((each.class_name(int(each.labels[at])) for each, at in classed), ""),
+        class_words=of_all(each.class_words for each, _ in classed),
+        beneath=of_all(_beneath(reports[number]) for number in members),
+        answers=[
+            (number, *_answer(reports[number], place))
+            for number, place in places
+            if reports[number].of_classes
+        ],
         whole=Tile("all bands", data_uri(fitted(report.example)), chances(grand)),
         size=(width, height),
         cut=max(height, width) > WINDOW,
@@ -117,11 +129,16 @@ def _strip(reports: Sequence[Report], members: list[int]) -> Example:
 
 
 def _answer(report: Report, row: int) -> tuple[str, bool]:
-    """The class that a model gives an image; nothing of other tasks."""
-    if not report.of_classes:
-        return "", False
+    """The class that a model gives an image."""
     answer = int(report.predicted[row])
     return report.class_name(answer), answer == int(report.labels[row])
+
+
+def _beneath(report: Report) -> str:
+    """What `_chance` is, in words."""
+    if not report.of_classes:
+        return value_name(report)
+    return f"probability that the model gives the {report.class_words}"
 
 
 def _chance(report: Report, value: float) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..results.banded import bands_said, partition_of, wave_spans
 from ..results.report import Report
-from ..views.text import value_name
+from ..views.text import levels, value_name
 from .charts import Chart
 
 
@@ -24,6 +24,11 @@ class Group:
     reports: list[Report]
     labels: list[str]
     heading: str
+
+    @property
+    def level(self) -> str:
+        """The coverage of their intervals."""
+        return levels(self.reports)
 
     def placed(self, chart: Chart, place: int) -> Chart:
         """A chart of these reports with their numbers on the page; it is that of its `place`."""

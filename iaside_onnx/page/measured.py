@@ -29,6 +29,7 @@ from ..results.group_verdict import (
 from ..results.robustness import RobustnessReport
 from ..spelling import on_command_line
 from ..views.ranking_table import about, table_cells
+from ..views.text import levels as all_levels
 from ..views.text import percent, words
 from .charts import Chart, Values, Words, dot_rows
 
@@ -77,7 +78,7 @@ def right_answers_of(
         "own": first.of_own_answers,
         "task": None if first.of_classes else first.task,
         "images": len(first.labels),
-        "level": percent(first.confidence),
+        "level": all_levels(list(measured.values())),
         "severities": levels(first),
         "levels": _levels(levels(first)),
         "all_severities": levels(first) == list(first.severities),
@@ -209,6 +210,7 @@ def _pair(
         "refusal": None,
         "sentence": _sentence(found, names, _counted(first), 1 - first.confidence),
         "images": len(found.rows[0]),
+        "level": percent(first.confidence),
         "rows": rows,
         "corruptions": [[words(name), *_cells(each)] for name, each in worst.items()],
         "chart": _difference_chart(worst, names, number, _counted(first)),

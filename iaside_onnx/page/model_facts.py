@@ -16,7 +16,7 @@ from ..results.finding import reservations
 from ..results.report import ONLY_EXACT, Report
 from ..results.robustness import RobustnessReport
 from ..spelling import on_command_line
-from ..views.text import band_table, interval, number, percent
+from ..views.text import band_table, interval, number, percent, value_name
 from .repeat import repetition
 from .shading import matrix, shade
 
@@ -34,6 +34,7 @@ def model_facts(report: Report, measured: RobustnessReport | None) -> dict[str, 
         "signed": interval(*report.intervals.srs_signed, signed=True),
         "published": interval(*report.intervals.srs),
         "level": percent(report.confidence),
+        "value_name": value_name(report),
         "bands": band_table(report)[1],
         "band_kind": bands_said(report.settings),
         "curves": list(zip(*curves, strict=True)),

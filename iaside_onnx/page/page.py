@@ -31,7 +31,7 @@ from ..results.report import FEW_IMAGES, Report
 from ..results.result import Result
 from ..results.robustness import RobustnessReport
 from ..results.snr import SnrReport
-from ..views.text import model_name, percent, shortened, value_name
+from ..views.text import model_name, of_all, shortened, value_name
 from . import perturbations
 from .charts import Chart
 from .damage import damage
@@ -282,10 +282,8 @@ def _overview(facts: Facts) -> dict[str, Any]:
         "absences": [scheme_of(str(report.settings.get("absence"))).words for report in reports],
         "not_a_finding": NOT_A_FINDING,
         "comparisons": contrasts(reports, names),
-        "level": percent(first.confidence),
-        "value_name": value_name(first),
-        "class_words": first.class_words,
-        "of_classes": first.of_classes,
+        "value_name": of_all(map(value_name, reports)),
+        "class_words": of_all(report.class_words for report in reports),
         "band_names": first.band_names,
         "band_kind": kind_said(first.settings),
         "waves": [] if spacing_of(first.settings) == LINEAR else wave_spans(first.settings),

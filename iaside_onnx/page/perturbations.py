@@ -18,7 +18,7 @@ from ..results.robustness import Relative, RobustnessReport
 from ..results.snr import SnrReport
 from ..results.spread import Spread
 from ..views.snr_plot import by_kind
-from ..views.text import NOT_KNOWN, interval, number, percent, words
+from ..views.text import NOT_KNOWN, interval, levels, number, percent, words
 from .charts import Chart, Values, Words, dot_rows, line_chart, scatter
 from .groups import Group, bands_with_waves, other_bands
 from .measured import guess_words, right_rows
@@ -91,11 +91,12 @@ def cost(
             "score": scores[place],
             "cells": _cells(entry, against.get(place), len(attacks)),
             "corruptions": _corruptions(entry),
+            "level": percent(entry.confidence),
         }
         for place, entry in measured.items()
     ]
     return {
-        "level": percent(first.confidence),
+        "level": levels(entries),
         "error": first.error_name,
         "own_answers": first.of_own_answers,
         # Of another task than classes the mean value stands where the mPE does.

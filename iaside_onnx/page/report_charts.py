@@ -7,7 +7,7 @@ from typing import Any
 
 from ..mathematics.shapley import coalition_curves
 from ..results.report import Report
-from ..views.text import interval, number, percent, value_name
+from ..views.text import interval, number, of_all, percent, value_name
 from .charts import Chart, Values, Words, bar_chart, gauge, line_chart
 
 _BANDS, _SHARE = "band, lowest to highest frequency", "share of importance"
@@ -82,6 +82,7 @@ def curve_charts(reports: Sequence[Report], labels: Sequence[str]) -> list[Chart
     """Value as bands are added, from the low and from the high end."""
     curves = [coalition_curves(report.coalition_values) for report in reports]
     value = value_name(reports[0])
+    classes = of_all(report.class_words for report in reports)
     charts = []
     for end, (side, way) in enumerate((("lowest", "up"), ("highest", "down"))):
         series = []
@@ -94,7 +95,7 @@ def curve_charts(reports: Sequence[Report], labels: Sequence[str]) -> list[Chart
         words = Words(
             f"from-{side}",
             f"Bands added from the {side} {way}",
-            f"Mean {value} of the {reports[0].class_words} when only the k {side} bands are kept.",
+            f"Mean {value} of the {classes} when only the k {side} bands are kept.",
             f"number of {side} bands kept",
             f"mean {value}",
         )

@@ -109,12 +109,15 @@ def given_words(edges: Sequence[float]) -> list[str]:
 
 
 def kind_said(settings: Mapping[str, Any]) -> str:
-    """Norm and spacing of bands, such as "linf, octave"; equal widths go without saying."""
+    """Norm and spacing of bands, such as "linf, octave"; equal widths go without saying.
+
+    So does that DC belongs to the lowest band.
+    """
     spacing = spacing_of(settings)
-    return ", ".join([str(settings["norm"]), *([spacing] if spacing != LINEAR else [])])
+    unusual = [spacing] * (spacing != LINEAR) + ["DC apart"] * bool(settings.get("separate_dc"))
+    return ", ".join([str(settings["norm"]), *unusual])
 
 
-def bands_said(settings: Mapping[str, Any], count: int | None = None) -> str:
-    """How many bands of what kind, such as "8 bands (linf, octave)"."""
-    many = int(settings["bands"]) if count is None else count
-    return f"{counted(many, 'band', 'bands')} ({kind_said(settings)})"
+def bands_said(settings: Mapping[str, Any]) -> str:
+    """How many bands of what kind, such as "8 bands (linf, octave)"; DC apart is not counted."""
+    return f"{counted(int(settings['bands']), 'band', 'bands')} ({kind_said(settings)})"

@@ -211,11 +211,11 @@ class HeatmapReport(ModelResult):
         """Refuse a grid that the file cannot hold; see `Result.check`."""
         self.check_own_answers()
         self.check_changes(self.change)
-        (height, width), lines = self.settings["size"], self.settings["grid"]
+        height, width = self.settings["size"]
         # Before the grid is laid out: a file that claims a large one must hold one.
         waves = self.wrong.shape[1]
-        count = min(lines or height, height) * min(lines or width, width)
-        rules.need(2 * waves >= count, "the frequencies are not those of its grid")
+        fits = waves >= self.grid.least_vectors
+        rules.need(fits, "the frequencies are not those of its grid")
         check_partition(self.settings, [(height, width)])
         rules.need(len(self.band_of) == waves, "the bands do not fit the images")
         fits = self.of_classes == (self.share is None)

@@ -29,6 +29,9 @@ _SUMMED: dict[str, rules.Rule] = {
     "resumed_after": rules.whole(0, rules.MOST_COUNT),
 }
 
+# Said of the images of a part, so of no others, even where other parts say the same.
+_OF_IMAGES = ("of_clean_images",)
+
 
 @dataclass(frozen=True)
 class _Piece:
@@ -194,7 +197,9 @@ def _joined_run(pieces: list[_Piece]) -> dict[str, Any]:
         for piece in pieces
     ]
     shared = {
-        key: value for key, value in runs[0].items() if all(run.get(key) == value for run in runs)
+        key: value
+        for key, value in runs[0].items()
+        if key not in _OF_IMAGES and all(run.get(key) == value for run in runs)
     }
     summed = [key for key in _SUMMED if any(key in run for run in runs)]
     sums = {key: _sum(key, pieces) for key in summed}

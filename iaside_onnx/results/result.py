@@ -486,8 +486,17 @@ class ModelResult(Result):
     @property
     def clean_note(self) -> str | None:
         """What is known of the clean images, such as how many hold objects, in words."""
-        note = self.run.get("of_clean_images")
-        return note if isinstance(note, str) and note else None
+        parts = self.run.get("parts")
+        runs = parts if isinstance(parts, list) else [self.run]
+        told = [
+            (run.get("of_clean_images"), run.get("shard")) for run in runs if isinstance(run, dict)
+        ]
+        notes = [
+            f"shard {shard}: {note}" if isinstance(shard, str) else note
+            for note, shard in told
+            if isinstance(note, str) and note
+        ]
+        return "; ".join(notes) or None
 
     @property
     def format_version(self) -> int:

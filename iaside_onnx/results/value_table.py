@@ -47,7 +47,7 @@ _OTHER_VALUES = VALUES
 FEW_IMAGES = 20
 ONLY_EXACT = (
     "curves and interactions need the values of all coalitions, and this report holds drawn ones: "
-    f"audit with {option('estimator', 'exact')}"
+    f"iaside analyze with {option('estimator', 'exact')} has them"
 )
 _MOST_PIXELS = 1 << 24
 SCHEMA = Schema(

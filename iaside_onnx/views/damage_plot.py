@@ -36,7 +36,7 @@ from .figure import (
 )
 from .lettering import room_for
 from .ranked import set_rows
-from .text import both_ends, model_name, one_line, percent
+from .text import both_ends, levels, model_name, one_line, percent
 
 # Inches.
 _ROW, _NAMES, _RIGHT, _BELOW, _KEY = 0.19, 1.3, 0.34, 0.42, 0.2
@@ -121,8 +121,7 @@ def draw_damage(axes: Axes, reports: Sequence[DamageReport], names: Sequence[str
             f"band {name}" for name in (bands if len(bands) <= _KEYS else [bands[0], bands[-1]])
         ],
     )
-    level = percent(ordered[0].confidence)
-    note = f"{', '.join(shared)}; dots: the whole damage, whiskers: {level} intervals"
+    note = f"{', '.join(shared)}; dots: the whole damage, whiskers: {levels(ordered)} intervals"
     title(axes, "Where the damage comes in, by band", LOST[ordered[0].value], "", note)
 
 
@@ -183,7 +182,7 @@ def _stacked(reports: Sequence[DamageReport]) -> Picture:
         )  # fmt: skip
     header = Header(
         "Where the damage comes in, by band",
-        f"{', '.join(shared)}; dots: the whole damage, {percent(first.confidence)} intervals",
+        f"{', '.join(shared)}; dots: the whole damage, {levels(reports)} intervals",
         below=below,
     )
     called, wide = room_for(called, _LONGEST)

@@ -43,7 +43,7 @@ def print_damage(report: DamageReport, *, per_class: bool = False) -> None:
         report,
         f"{one_line(perturbation_name(settings['perturbation']))}, "
         f"{counted(len(report.labels), 'image', 'images')}, "
-        f"{bands_said(settings, report.players)}{drawn}",
+        f"{bands_said(settings)}{drawn}",
     )
     if report.clean_note is not None:
         out.say(f"Clean images: {one_line(report.clean_note)}")

@@ -37,7 +37,7 @@ from .figure import (
     title,
 )
 from .lettering import fitted
-from .text import NOT_KNOWN, both_ends, percent, rank_text, told_apart
+from .text import NOT_KNOWN, both_ends, levels, rank_text, told_apart
 
 _SIDE, _GAP, _LEFT = 1.4, 0.16, 0.5  # inches
 _NAME, _SCALE = 0.22, 0.72
@@ -209,7 +209,7 @@ def draw_band_errors(axes: Axes, reports: Sequence[HeatmapReport], names: Sequen
             )
     axes.set_xticks(range(len(first.band_names)), first.band_names)
     axes.set_ylim(0, 1)
-    note = f"whiskers: {percent(first.confidence)} intervals"
+    note = f"whiskers: {levels(reports)} intervals"
     note += "" if first.clean_error is None else "; dotted: clean images"
     if len(reports) == 1:
         note = f"{both_ends(names[0], 40)}, {_about(first)}; {note}"

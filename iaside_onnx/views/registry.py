@@ -62,7 +62,7 @@ class Views:
 
 def _of_report(report: Any) -> str:
     accuracy = clean_words(report, "accuracy", report.accuracy)
-    bands = bands_said(report.settings, report.players)
+    bands = bands_said(report.settings)
     about = f"{len(report.labels)} images, {bands}, {accuracy}"
     reasons = report.precondition.reasons
     if reasons:

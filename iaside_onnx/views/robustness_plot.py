@@ -29,7 +29,7 @@ from .figure import (
 )
 from .lettering import beside, fitted, room_for
 from .ranked import ROW, Dot, dots, ranks, set_rows
-from .text import both_ends, one_line, percent, words
+from .text import both_ends, levels, one_line, words
 
 # Inches.
 _CELL, _GAP, _EDGE = 0.225, 0.14, 0.1
@@ -281,7 +281,7 @@ def _draw_means(
         dots(axes, list(quantities), series)
     axes.set_xlim(0, 1)
     about = f"{both_ends(names[0], 40)}, {len(first.labels)} images"
-    across = f"{first.error_name}; whiskers: {percent(first.confidence)} intervals"
+    across = f"{first.error_name}; whiskers: {levels(reports)} intervals"
     heading = f"Mean {first.error_name}" if is_alone(axes) else ""
     title(axes, heading, across, "", about if len(reports) == 1 and is_alone(axes) else "")
     if ranked and not is_alone(axes):

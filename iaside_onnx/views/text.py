@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
@@ -152,6 +152,16 @@ def with_interval(spread: Spread, level: str) -> str:
 def percent(share: float) -> str:
     """A share, such as the coverage of intervals, as a whole percentage."""
     return f"{share:.0%}"
+
+
+def levels(reports: Sequence[Any]) -> str:
+    """The coverage of the intervals of results that stand together, such as "95%"."""
+    return of_all(percent(report.confidence) for report in reports)
+
+
+def of_all(words: Iterable[str]) -> str:
+    """What is said of each of several, as it is said of all of them: each wording once."""
+    return " or ".join(dict.fromkeys(words))
 
 
 def rank_text(coefficient: float | None) -> str:

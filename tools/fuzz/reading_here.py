@@ -28,4 +28,5 @@ class _InThisProcess:
 def read_here(path: Path) -> Result:
     """What `iaside_onnx.load` reads, here."""
     with mock.patch.object(opening, "Child", _InThisProcess):
-        return load(path)
+        found: Result = load(path)
+        return found

@@ -31,7 +31,7 @@ _BANDS = (4, 1, 3, 12, 5)
 _CLASSES = 4
 _NAMES = ["gaussian_noise", "fog", "contrast"]
 _LEVELS = [1, 3]
-_WHEN = {"created": "2026-01-02T03:04:05+00:00", "iaside_version": "0.1.0"}
+_WHEN: dict[str, Any] = {"created": "2026-01-02T03:04:05+00:00", "iaside_version": "0.1.0"}
 
 
 def _sha(number: int) -> str:
@@ -155,7 +155,7 @@ def sound_robustness(kind: int = 0, model: int = 0) -> RobustnessReport:
     return RobustnessReport(
         perturbations=list(_NAMES),
         severities=list(_LEVELS),
-        log_prob=of.log_prob[:, -1],
+        log_prob=np.asarray(of.log_prob)[:, -1],
         wrong=rng.random(shape) < 0.5,
         change=(2 * rng.random(shape)).astype(np.float32),
         corrupted_log_prob=-rng.exponential(size=shape).astype(np.float32),

@@ -15,6 +15,7 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
+from .faults import in_one_line
 from .pages import filled
 from .questions import QUESTIONS, ROOT, Question
 
@@ -47,6 +48,7 @@ def update(texts: dict[Path, str]) -> None:
             print(path.relative_to(ROOT))
 
 
+@in_one_line()
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(

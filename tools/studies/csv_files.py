@@ -31,5 +31,11 @@ def write(rows: Sequence[dict[str, Any]], target: Path) -> None:
 
 def read(name: str, folder: Path = HERE) -> list[dict[str, str]]:
     """The rows of one of the tables beside this file, or of one in another folder."""
-    with (folder / name).open(encoding="utf-8", newline="") as file:
+    path = folder / name
+    if not path.is_file():
+        raise SystemExit(
+            f"Error: {path}: no such file; `python -m tools.studies` names the command that makes "
+            "it, and a clone has what was published"
+        )
+    with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

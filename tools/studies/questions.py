@@ -128,14 +128,7 @@ QUESTIONS = {
     "imagenet": Question(
         "What do score and damage say of networks pretrained on ImageNet, and of variants?",
         "evidence.md#imagenet-networks",
-        _of(
-            f"{_STUDIES}/imagenet",
-            *sorted(
-                file.stem
-                for file in IMAGENET.parent.glob("*.csv")
-                if file.stem not in imagenet_tables.PREDICTED
-            ),
-        ),
+        _of(f"{_STUDIES}/imagenet", *sorted(imagenet_tables.NAMES)),
         ("python -m tools.studies.imagenet --help",),
         imagenet.tables,
         _of_imagenet,

@@ -7,8 +7,9 @@
 folder ``robustness`` of DIR has that already; what is there is kept. ``table`` writes
 ``spacings-networks.csv`` beside this file, what was measured of each network, and ``spacings.csv``,
 which follows from it. Rank correlations are Spearman's with the signed score over networks (-1:
-predicted without fault) in all, and in the two halves of every second network by name; intervals
-resample the networks, in differences the same ones for both; a set of fewer than 8 has neither.
+predicted without fault) in all, and in the two halves of every second network by file name;
+intervals resample the networks, in differences the same ones for both; a set of fewer than 8 has
+neither.
 Shares are means over networks, of the lowest band and as the number of equal shares that a
 distribution is worth.
 """

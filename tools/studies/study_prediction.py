@@ -72,8 +72,8 @@ def forms(snr: ia.SnrReport) -> dict[str, Callable[[Network], Floats]]:
         ),
         "extension at SNR^2 / (1 + SNR^2)": lambda net: fall(net, whole),
         "SID / (1 + SNR)": lambda net: np.asarray((1.0 / (1.0 + ratio)) @ net.report.sid),
-        "signed score": lambda net: np.full(shape, -net.plain_score),
-        "clean accuracy": lambda net: np.full(shape, -net.report.accuracy),
+        "signed score, negated": lambda net: np.full(shape, -net.plain_score),
+        "clean accuracy, negated": lambda net: np.full(shape, -net.report.accuracy),
     }
 
 
@@ -145,8 +145,8 @@ def print_half(title: str, networks: list[Network], snr: ia.SnrReport) -> None:
                 ),
             ]
             print(f"| {form} | {name} | {' | '.join(cells)} |")
-    kept = [form for form in each if form[0] in ("`iaside predict`", "signed score")]
-    kept += [form for form in each if form[0] == "clean accuracy"]
+    kept = [form for form in each if form[0] in ("`iaside predict`", "signed score, negated")]
+    kept += [form for form in each if form[0] == "clean accuracy, negated"]
     print(f"\n| corruption | {' | '.join(': '.join(form) for form in kept)} |")
     print(f"| --- |{' --- |' * len(kept)}")
     for row, name in enumerate(snr.perturbations):

@@ -101,7 +101,9 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("shelf", type=Path)
-    write(rows(Shelf(parser.parse_args().shelf)), HERE / NAME)
+    shelf = Shelf(parser.parse_args().shelf)
+    shelf.check(parser)
+    write(rows(shelf), HERE / NAME)
 
 
 if __name__ == "__main__":

@@ -102,6 +102,15 @@ class Shelf:
         folder = self.out / self.half / reading
         return all((folder / f"{network.stem}.h5").exists() for network in networks())
 
+    def check(self, parser: argparse.ArgumentParser) -> None:
+        """End the command where reports are lacking that it only reads."""
+        for reading in (*NEEDED, "robustness"):
+            if not self.has(reading):
+                parser.error(
+                    f"{self.out}: lacks reports; make them first: python -m "
+                    f"tools.studies.zoo_reports make --out {self.out}"
+                )
+
     def _place(self, kind: str, network: Path) -> Path:
         target = self.out / self.half / kind / f"{network.stem}.h5"
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -178,9 +187,7 @@ def main() -> None:
     given = parser.parse_args()
     shelf = Shelf(given.out)
     if given.command == "table":
-        for reading in NEEDED:
-            if not shelf.has(reading):
-                parser.error(f"{given.out}: make the analyses first: make --reading {reading}")
+        shelf.check(parser)
         write(list(scores(shelf)), HERE / "zoo-scores.csv")
         write(list(measured(shelf)), HERE / "zoo-measured.csv")
         return

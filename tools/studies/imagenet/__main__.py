@@ -55,12 +55,14 @@ from pathlib import Path
 
 import numpy as np
 
+from ..faults import in_one_line
 from .gather import FILE, gather
 from .make import VARIANTS, make_all
 from .measure import run
 from .table import write_tables
 
 
+@in_one_line()
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(

@@ -5,13 +5,13 @@ So a run that is broken off has answered the first questions of all networks.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import iaside_onnx as ia
+from tools.studies.csv_files import read
 
 from .make import LOW_PASS, ORIGINAL, TUNED
 from .photographs import BUILDING, REPORTING
@@ -22,7 +22,7 @@ ALL_SEVERITIES = [1, 3, 5]
 EXPLAINED = (("gaussian_noise", 3), ("defocus_blur", 3), ("fog", 3))
 QUANTISED = ("float16", "int8")
 # Thousands of passes each, so few are.
-ATTACKED = (*ORIGINAL, "int8")
+ATTACKED = (*ORIGINAL, *QUANTISED)
 # What predicts damage is measured on the half that is not reported, so are its rivals.
 TABLE, SNR, STAND_INS, AVERAGE, RIVAL = (
     "table-l2-dc", "snr-l2", "stand-ins", "stand-ins-average", "robustness-building"
@@ -86,10 +86,8 @@ class Job:
 
 def networks(out: Path) -> list[Network]:
     """Those of ``networks.csv``, in its order."""
-    with (out / "networks.csv").open(newline="") as file:
-        return [
-            Network(row["network"], row["family"], row["variant"]) for row in csv.DictReader(file)
-        ]
+    rows = read("networks.csv", out)
+    return [Network(row["network"], row["family"], row["variant"]) for row in rows]
 
 
 def jobs(held: list[Network], *, attacked: int, queries: int) -> Iterator[Job]:
@@ -110,8 +108,7 @@ def jobs(held: list[Network], *, attacked: int, queries: int) -> Iterator[Job]:
             "corruption": name, "severity": severity, "estimator": "permutation", "norm": "linf",
         }  # fmt: skip
         for each in held:
-            noise = each.variant in QUANTISED and name == EXPLAINED[0][0]
-            if noise or each.variant in (*ORIGINAL, "int8", TUNED, LOW_PASS):
+            if each.variant in (*ORIGINAL, *QUANTISED, TUNED, LOW_PASS):
                 yield Job(f"{name}-{severity}", each, ia.explain, options)
     yield from (Job(LINEAR[2].name, each, options=LINEAR[2].options()) for each in differing)
     for game in ABSENT:

@@ -17,6 +17,7 @@ WORDS = {
     "table": "value table", "stand-ins": "stand-ins", "average": "stand-ins, average spectra",
     "rival": "corruptions themselves",
 }  # fmt: skip
+NEGATED = ("signed score, l2, negated", "clean accuracy, negated")
 _RESAMPLES, _SEED = 500, 0
 Values = NDArray[np.float64]
 
@@ -24,7 +25,8 @@ Values = NDArray[np.float64]
 def over_corruptions(study: Study) -> list[list[str]]:
     """Within each network: rank correlations over corruptions, and over these and severities.
 
-    Intervals resample the images of both halves.
+    Intervals resample the images of both halves. Then measuring less each way of predicting, over
+    the same resampled images.
     """
     table = [["network", "form", "damage", "over corruptions", "over corruptions and severities"]]
     held = _held(study)
@@ -33,22 +35,34 @@ def over_corruptions(study: Study) -> list[list[str]]:
         for form, (truth, key) in ((f, t) for f in held for t in TRUTHS.items()):
             ranks = _within(held[form](key, at), _truth(study, key, at))
             each.setdefault((form, truth), []).append(ranks)
-            cells = [told(ends(ranks[:, column]), 2) for column in (0, 1)]
-            table.append([study.names[at], WORDS[form], truth, *cells])
+            table.append([study.names[at], WORDS[form], truth, *_cells(ranks)])
+    means = {which: np.mean(ranks, axis=0) for which, ranks in each.items()}
+    table += [["mean", WORDS[form], truth, *_cells(mean)] for (form, truth), mean in means.items()]
+    networks = [study.names[at] for at in _places(study)]
     for (form, truth), ranks in each.items():
-        mean = np.mean(ranks, axis=0)
-        cells = [told(ends(mean[:, column]), 2) for column in (0, 1)]
-        table.append(["mean", WORDS[form], truth, *cells])
+        if form != "rival":
+            rival = [*each["rival", truth], means["rival", truth]]
+            less = zip([*networks, "mean"], rival, [*ranks, means[form, truth]], strict=True)
+            table += [[name, less_words(form), truth, *_cells(a - b)] for name, a, b in less]
     return table
+
+
+def less_words(form: str) -> str:
+    """What a difference from measuring is called."""
+    return f"{WORDS['rival']} less {WORDS[form]}"
+
+
+def _cells(ranks: Values) -> list[str]:
+    return [told(ends(ranks[:, column]), 2) for column in (0, 1)]
 
 
 def over_networks(study: Study) -> list[list[str]]:
     """For each corruption: rank correlations over networks, one of each family.
 
-    The score and clean accuracy beside what is predicted; intervals resample the families.
+    The score and clean accuracy beside what is predicted, negated, as they are higher for less
+    damage; intervals resample the families.
     """
-    head = ["corruption", "damage", "networks", *WORDS.values(), "signed score, l2",
-            "clean accuracy"]  # fmt: skip
+    head = ["corruption", "damage", "networks", *WORDS.values(), *NEGATED]
     table, places = [head], study.by_family(_places(study))
     if len({study.families[at] for at in places}) < LEAST_FAMILIES:
         return table

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
+from tools.studies.csv_files import read
 from tools.studies.markdown import table
 
-from .predicting import WORDS
+from .predicting import NEGATED, WORDS, less_words
 from .study import SHOWN
 
 _HERE = Path(__file__).parent
@@ -18,7 +18,8 @@ def tables() -> dict[str, str]:
     """Each table of the page on evidence by what it is about."""
     return {
         "networks": networks(), "rivals": rivals(), "norm and spacing": settings(),
-        "absences": absences(), "variants": variants(), "damage": damage(), "attack": attack(),
+        "absences": absences(), "norm by absence": norms_by_absence(),
+        "variants": variants(), "damage": damage(), "attack": attack(),
     }  # fmt: skip
 
 
@@ -28,8 +29,7 @@ def predictions() -> dict[str, str]:
 
 
 def _rows(name: str) -> list[dict[str, str]]:
-    with (_HERE / f"{name}.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+    return read(f"{name}.csv", _HERE)
 
 
 def _bands(game: str) -> tuple[str, str, str]:
@@ -91,6 +91,17 @@ def absences() -> str:
     )  # fmt: skip
 
 
+def norms_by_absence() -> str:
+    """How much better or worse scores of l2 go with each harm than those of linf."""
+    start = "l2 less linf, "
+    rows = [row for row in _rows("absences") if _bands(row["game"])[1] == "l2"]
+    columns = [name for name in rows[0] if name.startswith(start)]
+    return table(
+        ("absence, l2 less linf", *(name.removeprefix(start) for name in columns)),
+        ((_bands(row["game"])[0], *(row[name] for name in columns)) for row in rows),
+    )
+
+
 def variants() -> str:
     """Each variant less its parent."""
     return table(
@@ -115,16 +126,16 @@ def over_corruptions() -> str:
     rows = [row for row in _rows("over-corruptions") if row["damage"] == "mPE"]
     names = list(dict.fromkeys(row["network"] for row in rows))
     held = {(row["network"], row["form"]): row["over corruptions"] for row in rows}
+    shown = (*WORDS.values(), less_words("stand-ins"))
     return table(
-        ("network", *WORDS.values()),
-        ((name, *(held[name, form] for form in WORDS.values())) for name in names),
+        ("network", *shown), ((name, *(held[name, form] for form in shown)) for name in names)
     )
 
 
 def over_networks() -> str:
     """How well each form orders the networks under each corruption, by mPE."""
     rows = [row for row in _rows("over-networks") if row["damage"] == "mPE"]
-    shown = (*WORDS.values(), "signed score, l2", "clean accuracy")
+    shown = (*WORDS.values(), *NEGATED)
     return table(
         ("corruption", *shown),
         ((row["corruption"].replace("_", " "), *(row[name] for name in shown)) for row in rows),
@@ -138,8 +149,9 @@ def attack() -> str:
     shown = ("error under attack", "change under attack")
     return table(
         ("network", "clean error, %", "error under attack, %", "change under attack",
-         "INT8 less float: error, points", "change"),
+         "less its float parent: error, points", "change", "change where both are right before"),
         ((row["network"], row["clean error"], *(row[name] for name in shown),
-          *(less[row["network"]][name] if row["network"] in less else "" for name in shown))
+          *(less[row["network"]][name] if row["network"] in less else ""
+            for name in (*shown, "change of these")))
          for row in rows if not row["less"]),
     )  # fmt: skip

@@ -42,6 +42,23 @@ def rivals(study: Study) -> list[list[str]]:
     return table
 
 
+def contest(study: Study, one: str, two: str) -> dict[str, str]:
+    """Spearman's correlation of one game's score with each outcome less that of another's.
+
+    Over the original networks, one of each family; intervals resample the same ones for both.
+    """
+    places = study.by_family(study.originals())
+    outcomes = _outcomes(study, places)
+    if len({study.families[at] for at in places}) < LEAST_FAMILIES:
+        return dict.fromkeys(outcomes, "too few")
+    drawn = drawn_families(len(places))
+    first, second = (np.array([study.score(game, at) for at in places]) for game in (one, two))
+    return {
+        what: told(ends(_resampled(first, harm, drawn) - _resampled(second, harm, drawn)), 2)
+        for what, harm in outcomes.items()
+    }
+
+
 def _resampled(first: Array, second: Array, drawn: NDArray[np.int64]) -> Array:
     """The correlation, then those of resampled networks; where one is constant it is 0."""
     values = spearman(first[drawn], second[drawn])

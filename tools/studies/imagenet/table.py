@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,15 @@ from iaside_onnx.mathematics.score import spectral_importance
 from .gather import Measured
 from .jobs import ABSENT, LINEAR, SPACED
 from .predicting import over_corruptions, over_networks
-from .rivals import rivals
+from .rivals import contest, rivals
 from .statistics import apart, effective_number, ends, means, spearman_of_families
 from .study import BETA, SHOWN, Study, order
 from .words import Spread, percent, told
 
 Cells = list[list[str]]
+NAMES = (
+    "networks", "pairs", "variants", "settings", "absences", "damage", "attack", "rivals"
+)  # fmt: skip
 PREDICTED = {"over-corruptions": over_corruptions, "over-networks": over_networks}
 
 
@@ -145,11 +149,16 @@ def settings(study: Study) -> Cells:
 
 
 def absences(study: Study) -> Cells:
-    """The scores of the original networks under each absence, and whose order they give."""
+    """The scores of the original networks under each absence, and whose order they give.
+
+    In the rows of l2 also how much better or worse than with linf they go with each outcome.
+    """
     originals = study.originals()
+    norms = norms_by_absence(study)
+    outcomes = list(next(iter(norms.values()), {}))
     names = [study.names[at] for at in originals]
     end = ["highest", "pairs told apart", "agree", "oppose", "Spearman over families"]
-    table = [["game", *names, *end]]
+    table = [["game", *names, *end, *(f"l2 less linf, {what}" for what in outcomes)]]
     for game in study.games((*LINEAR[:2], *ABSENT)):
         if not set(originals) <= set(study.places(f"psi/{game}")):
             continue
@@ -162,13 +171,26 @@ def absences(study: Study) -> Cells:
         told_apart, *orders = _counts({p: each for p, each in spread.items() if each}, study)
         row = [game, *cells, names[int(scores.argmax())], told_apart]
         row += [str(sum(map(int, orders[kind::2]))) for kind in (0, 1)]
-        table.append([*row, _families(study, scores, originals)])
+        row.append(_families(study, scores, originals))
+        table.append([*row, *(norms.get(game, {}).get(what, "") for what in outcomes)])
     return table
+
+
+def norms_by_absence(study: Study) -> dict[str, dict[str, str]]:
+    """Of each game with l2: its correlations less those of the same with linf, by outcome."""
+    made = {}
+    for game in (each for each in (*LINEAR, *ABSENT) if each.norm == "l2"):
+        pair = game.name, replace(game, norm="linf").name
+        if all(set(study.originals()) <= set(study.places(f"psi/{name}")) for name in pair):
+            made[game.name] = contest(study, *pair)
+    return made
 
 
 def attack(study: Study) -> Cells:
     """What the attack costs those that were attacked, and a variant more than its parent."""
     head = ["images", "clean error", "error under attack", "change under attack"]
+    # Images that are wrong before are not attacked, and count as unchanged.
+    head += ["right before", "change of these"]
     return [["network", "less", *head], *_attack_rows(study)]
 
 
@@ -189,9 +211,15 @@ def _attack_rows(study: Study) -> Iterator[list[str]]:
                 for part in (clean, wrong, change)
             ]
             less = "" if parent is None else study.names[parent]
+            change_of, clean_of = study.measured["attack/change"], study.measured["attack/clean"]
+            right = attacked & (clean_of[at] == 0)
+            moved = np.array(change_of[at])
+            if parent is not None:
+                right &= clean_of[parent] == 0
+                moved -= change_of[parent]
             yield [
                 study.names[at], less, str(attacked.sum()), *(percent(ends(p)) for p in parts[:2]),
-                told(ends(parts[2]), 2),
+                told(ends(parts[2]), 2), str(right.sum()), told(ends(means(moved[right])[:, 0]), 2),
             ]  # fmt: skip
 
 

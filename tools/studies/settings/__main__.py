@@ -22,6 +22,7 @@ from typing import Any
 
 import iaside_onnx as ia
 
+from ..faults import in_one_line
 from .grid import VALUES, Game, games
 from .table import write_tables
 
@@ -29,6 +30,7 @@ _SEED = 0
 Job = Callable[[Path, Path, argparse.Namespace], dict[str, Any]]
 
 
+@in_one_line()
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -50,6 +52,8 @@ def main() -> None:
     table.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder of tables")
     given = parser.parse_args()
     if given.command == "table":
+        if not list(given.folder.glob("robustness/*.json")):
+            parser.error(f"{given.folder}: holds no results; make them first: run --out")
         write_tables(given.folder, given.out)
     else:
         make(given)

@@ -70,7 +70,7 @@ def read_truth(folder: Path) -> Truth:
 
 
 def halves(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Networks that choose, and networks that confirm: every second one by name."""
+    """Networks that choose, and networks that confirm: every second one by file name."""
     return np.arange(0, count, 2), np.arange(1, count, 2)
 
 
