@@ -199,7 +199,9 @@ class Audit(Shown):
     @property
     def next(self) -> list[str]:
         """What to do now, in sentences that rest on measurements alone."""
-        return next_steps(self.verdicts, self.available)
+        known = self.about.get("asked", {}), self.about.get("found", {})
+        labels = next((each["labels"] for each in known if each.get("labels")), None)
+        return next_steps(self.verdicts, self.available, labels)
 
     @property
     def commands(self) -> dict[str, list[str]]:

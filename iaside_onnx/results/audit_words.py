@@ -6,6 +6,7 @@ Each sentence follows from reports alone; where nothing is known, it says so.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from ..mathematics.spacing import LINEAR
 from ..plurals import counted, listed, plural
+from ..spelling import words
 from .banded import spacing_of
 from .damage_words import perturbation_name
 from .finding import no_finding
@@ -276,14 +278,21 @@ def _more_images(found: Verdicts, available: int | None) -> str:
     return f"Measure more images: about {round_up(most)} would decide{of}."
 
 
-def next_steps(found: Verdicts, available: int | None = None) -> list[str]:
-    """What to do now: what helped networks that were measured, and nothing else."""
+def next_steps(
+    found: Verdicts, available: int | None = None, labels: str | None = None
+) -> list[str]:
+    """What to do now: what helped networks that were measured, and nothing else.
+
+    `labels` is the file of labels that the audit went by, without which a folder that it took is
+    refused.
+    """
     if found.reason is not None and found.own_answers:
         return ["Audit more images, and of more kinds."]
     if found.reason is not None:
+        look = ["iaside", "inspect", "MODEL", "--data", "IMAGES", *words("labels", labels)]
         return [
-            "Audit more images, or see whether they reach the model as it expects them: iaside "
-            "inspect MODEL --data IMAGES."
+            "Audit more images, or see whether they reach the model as it expects them: "
+            f"{shlex.join(look)}"
         ]
     short = [group.kind for group in worst_first(found) if group.verdict == NOT_ROBUST]
     if not short:
