@@ -49,9 +49,9 @@ KEYS = {
 RIGHT = np.array([[30, 20, 10], [6, 6, 6], [54, 54, 54], [54, 40, 20], [54, 54, 48]])
 SCREEN = """
   Is it robust?   In part: every corruption measured of blur (1 of 5) and
-                  digital (1 of 5) keeps at least 80 % of what it gets right;
+                  digital (1 of 5) keeps at least 80 % of the right answers;
                   noise (impulse noise) and weather (fog) each hold a corruption
-                  that keeps less than 80 % of what it gets right.
+                  that keeps less than 80 % of the right answers.
     right answers of 60 images; corrupted: mean of severities 1, 3 and 5
                                         weakest corruption
     clean     ███████▎  90 % [80, 95]

@@ -123,8 +123,8 @@ def test_one_corruption_that_falls_short_settles_the_group_and_the_others_do_not
     assert blur.right == pytest.approx(0.62)
     assert found.sentence == (
         "In part: every corruption measured of noise (2, none published) keeps at least 80 % of "
-        "what it gets right; blur (corruption3) holds a corruption that keeps less than 80 % of "
-        "what it gets right."
+        "the right answers; blur (corruption3) holds a corruption that keeps less than 80 % of "
+        "the right answers."
     )
     assert [cell.corruption for cell in found.worst[:3]] == ["corruption3"] * 3
 
@@ -138,7 +138,7 @@ def test_a_group_that_was_measured_in_part_says_so():
     made = replace(made, perturbations=names, settings={**made.settings, "kinds": kinds})
     assert verdicts(made).sentence == (
         "Yes: every corruption of blur and every one measured of digital (1 of 5) keeps at least "
-        "80 % of what it gets right."
+        "80 % of the right answers."
     )
 
 

@@ -122,6 +122,8 @@ def confidence_words(report: RobustnessReport) -> str | None:
     if low <= 0 <= high:
         whole = "about as sure as right"
         if max(-low, high) > NARROW:
+            # Adding 0 to a rounded number leaves no "-0".
+            points, low, high = (round(end) + 0.0 for end in (points, low, high))
             whole = f"{points:+.0f} [{low:+.0f}, {high:+.0f}] points surer than right"
     else:
         least, most = sorted(map(abs, (low, high)))

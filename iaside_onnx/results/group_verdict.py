@@ -282,7 +282,7 @@ class Verdicts:
         """The verdicts in one sentence, with the weakest corruption of each group that has one."""
         if self.reason is not None:
             return f"Undecided: {self.reason}."
-        what = "its own answers" if self.own_answers else "what it gets right"
+        what = "its own answers" if self.own_answers else "the right answers"
         if not self.of_classes:
             what = f"the {self.answers}"
         text = _sentence(self.groups.values(), percent(self.keep), self.clean.n, what)
