@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from iaside_onnx.comparisons.correlation import correlate
 from iaside_onnx.errors import ReportError, UsageError
+from iaside_onnx.views.correlation_plot import correlation_figure
 
 from .made_reports import made
 from .robustness_reports import made_up
@@ -58,7 +60,7 @@ def test_a_score_that_foretells_robustness_perfectly():
     for outcome in ("mean_error", "mpe", "adversarial_error:square-linf"):
         place = rows.index("srs_signed"), columns.index(outcome)
         assert ranks.value[place] == pytest.approx(-1)
-        assert (ranks.low[place], ranks.high[place]) == (pytest.approx(-1), pytest.approx(-1))
+        assert (ranks.low[place], ranks.high[place]) == pytest.approx((-1, -0.9033), abs=1e-3)
         assert ranks.partial[place] == pytest.approx(-1)
         centroid = rows.index("centroid"), columns.index(outcome)
         assert ranks.value[centroid] == pytest.approx(1)
@@ -146,6 +148,34 @@ def test_a_model_that_says_nothing_is_left_out_and_named_first(iaside, tmp_path)
     assert refused.exit_code == 2
     assert "3 models have both" in refused.stderr
     assert "No finding: clean accuracy is at chance" in refused.stderr
+
+
+def test_a_perfect_order_of_few_models_is_not_said_to_be_certain(iaside, tmp_path):
+    held = models()
+    held = [*held[:4], *held[MODELS : MODELS + 4]]
+    written = replace(held[1], model={**held[1].model, "producer": "onnx.quantize 0.1.0"})
+    found = correlate(held[0], written, *held[2:])
+    assert [found.warnings[0][:17], found.warnings[1][:29]] == [
+        "4 models are few:", "m1 was written by a quantiser"
+    ]  # fmt: skip
+    assert not any("quantiser" in each for each in correlate(*held).warnings)
+    files = [tmp_path / f"{number}.h5" for number in range(8)]
+    for file, entry in zip(files, held, strict=True):
+        entry.save(file)
+    answer = json.loads(iaside("correlate", *files, "--json").stdout)
+    assert answer["intervals"] == "approximate"
+    cells = [each["spearman"] for each in answer["correlations"] + answer["per_corruption"]]
+    assert {cell["value"] for cell in cells} >= {-1.0, 1.0}
+    for cell in cells:
+        if cell["value"] is not None:
+            assert cell["high"] - cell["low"] > 1.5
+    shown = " ".join(iaside("correlate", *files).stdout.split())
+    assert "over 4 models with 95% approximate intervals" in shown
+    assert "-1.00 to +0.69" in shown
+    assert "-1.00 to -1.00" not in shown
+    lines = [text.get_text() for text in correlation_figure(found).findobj(Text)]
+    assert any(each.startswith("4 models, which are few; ") for each in lines)
+    assert "Spearman -1.00 [-1.00, +0.69]" in lines
 
 
 def test_the_command(iaside, tmp_path):

@@ -9,6 +9,7 @@ import scipy.stats
 from iaside_onnx.errors import UsageError
 from iaside_onnx.mathematics.correlation import (
     METHODS,
+    approximate_ends,
     correlation_matrix,
     correlations,
     partial_correlation,
@@ -71,6 +72,34 @@ def test_intervals_cover_the_true_correlation():
         found = correlations([x], [y], 0, "pearson", seed=seed, resamples=400)
         covered += bool(found.low[0, 0] <= truth <= found.high[0, 0])
     assert 88 <= covered <= 99
+
+
+def test_the_approximate_interval_is_bonett_and_wrights():
+    # By hand: arctanh 0.5 = 0.549306, error sqrt(1.125 / 22) = 0.226134, times 1.959964.
+    assert approximate_ends(-0.5, 25) == pytest.approx((-0.758435, -0.105696), abs=2e-6)
+    assert approximate_ends(0.5, 25, "pearson") == pytest.approx(
+        np.tanh(0.549306 + 1.959964 / np.sqrt(22) * np.array([-1, 1])), abs=2e-6
+    )
+    # A perfect order of 4: arctanh 0.9 = 1.472219, error sqrt(1.405) = 1.185327.
+    assert approximate_ends([1, -1], 4) == pytest.approx(
+        np.array([[-0.691580, -1], [1, 0.691580]]), abs=2e-6
+    )
+    for method, least in (("spearman", 4), ("kendall", 5), ("pearson", 4)):
+        assert np.isnan(approximate_ends(1, least - 1, method)).all()
+        assert np.isnan(approximate_ends(1, least, method, held=1)).all()
+        for count in range(least, 10):
+            low, high = approximate_ends([1, 0.2, np.nan], count, method)
+            assert low[0] < 0.98
+            assert high[0] == 1
+            assert low[1] < 0.2 < high[1]
+            assert np.isnan([low[2], high[2]]).all()
+
+
+@pytest.mark.parametrize(("models", "approximate"), [(9, True), (10, False)])
+def test_resampling_begins_where_models_are_no_longer_few(models, approximate):
+    order = np.arange(models)
+    found = correlations([order, order % 4], [-order], 1)
+    assert (found.high[0, 0] > -0.99) == approximate
 
 
 def test_what_cannot_be_correlated():

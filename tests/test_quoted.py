@@ -17,7 +17,7 @@ from tools.studies.figures.common import Asked, importance
 from tools.studies.imagenet.jobs import networks
 from tools.studies.pages import filled
 from tools.studies.questions import QUESTIONS
-from tools.studies.rank_intervals import approximate, correlation, difference
+from tools.studies.rank_intervals import correlation, difference
 from tools.studies.zoo_pictures import coefficients
 from tools.studies.zoo_reports import Shelf, part
 
@@ -127,12 +127,6 @@ def test_differences_of_correlations_are_over_the_same_networks():
     assert plain["l2 less linf"] == pytest.approx([value] * 3)
     assert again["l2"][:2] == pytest.approx(plain["l2"][:2])
     assert np.isnan(again["l2"][2])
-
-
-def test_the_approximate_interval_is_bonett_and_wrights():
-    # By hand: arctanh 0.5 = 0.549306, error sqrt(1.125 / 22) = 0.226134, times 1.959964.
-    assert approximate(-0.5, 25) == pytest.approx((-0.5, -0.758435, -0.105696), abs=2e-6)
-    assert approximate(1.0, 25) == (1.0, 1.0, 1.0)
 
 
 def test_pictures_of_the_figures_are_small():

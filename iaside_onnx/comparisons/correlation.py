@@ -16,8 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ReportError, UsageError
-from ..mathematics.correlation import LEAST_MODELS, METHODS, Correlations, correlations
-from ..plurals import counted, plural
+from ..mathematics.correlation import (
+    FEW_MODELS,
+    LEAST_MODELS,
+    METHODS,
+    Correlations,
+    correlations,
+)
+from ..plurals import counted, listed, plural
 from ..results.finding import no_finding
 from ..results.kinds import load_file
 from ..results.report import Report, check_view
@@ -38,8 +44,6 @@ PREDICTORS = {
     "accuracy": "clean accuracy",
 }
 MEASURES = {"error": "error", "mpe": "mPE"}
-# Below this many models an interval over models says little.
-FEW_MODELS = 10
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,11 @@ class Correlation(Shown):
         """How many models there are."""
         return len(self.names)
 
+    @property
+    def few(self) -> bool:
+        """Whether there are so few models that the intervals are approximate."""
+        return self.models < FEW_MODELS
+
     @cached_property
     def associations(self) -> dict[str, Correlations]:
         """For each coefficient, predictors against outcomes, in the order of the dicts."""
@@ -114,6 +123,7 @@ class Correlation(Shown):
             "baseline": self.baseline,
             "settings": self.settings,
             "confidence": self.confidence,
+            "intervals": "approximate" if self.few else "bootstrap",
             "correlations": [
                 {
                     "predictor": predictor,
@@ -163,7 +173,8 @@ def correlate(
     value, beta : str, float, optional
         Other view settings for all analyses.
     confidence : float
-        Coverage of the bootstrap intervals over models.
+        Coverage of the intervals over models: bootstrap ones, of fewer than ten models Bonett and
+        Wright's approximate ones.
 
     Returns
     -------
@@ -229,9 +240,11 @@ def correlate(
         )
     if len(pairs) < FEW_MODELS:
         warnings.append(
-            f"{len(pairs)} models are few: intervals over fewer than {FEW_MODELS} are rough"
+            f"{len(pairs)} models are few: intervals over fewer than {FEW_MODELS} are approximate "
+            "(Bonett and Wright's, from the coefficient and the number of models alone)"
         )
     audits, tables = [report for report, _ in pairs], [table for _, table in pairs]
+    warnings += _copies(audits)
     outcomes, left_out = _outcomes(tables, base)
     predictors = {
         "srs_signed": [report.srs_signed for report in audits],
@@ -295,6 +308,23 @@ def _outcomes(
     return {name: outcomes[name] for name in outcomes if name not in endless}, warnings
 
 
+def _copies(audits: Sequence[Report]) -> list[str]:
+    """A note on files that a quantiser wrote, where others may be what they were made from."""
+    written = [
+        name
+        for name, report in zip(_names(audits), audits, strict=True)
+        if "quantize" in str(report.model.get("producer", ""))
+    ]
+    if not written or len(written) == len(audits):
+        return []
+    are = plural(len(written), "was", "were")
+    return [
+        f"{listed(written)} {are} written by a quantiser; with the file that it was made from, "
+        "such a file counts here as two models, though it is one network, and intervals are too "
+        "narrow"
+    ]
+
+
 def _read(entry: Report | RobustnessReport | str | Path) -> Report | RobustnessReport:
     result = entry if isinstance(entry, Result) else load_file(entry)
     if isinstance(result, Report | RobustnessReport):
@@ -351,7 +381,7 @@ def _by_model(reports: Sequence[tuple[str, R]], what: str) -> dict[str, tuple[st
     return by_model
 
 
-def _names(reports: list[Report]) -> list[str]:
+def _names(reports: Sequence[Report]) -> list[str]:
     """File names of the models without their ending; with some of the hash where they repeat."""
     stems = [PurePosixPath(report.model["path"]).stem for report in reports]
     return [

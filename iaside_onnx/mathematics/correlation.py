@@ -1,4 +1,4 @@
-"""Correlation between properties of models, with bootstrap intervals over the models.
+"""Correlation between properties of models, with intervals over the models.
 
 Pearson's, Spearman's and Kendall's coefficients are one thing: the cosine between two vectors made
 of the values. The vectors hold deviations from the mean, deviations of ranks from their mean, and
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import rankdata
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm, rankdata
 
 from ..checks import check_choice, check_share
 from ..errors import UsageError
@@ -22,6 +22,8 @@ from ..plurals import counted
 METHODS = ("spearman", "kendall", "pearson")
 RESAMPLES = 2000
 LEAST_MODELS = 4
+# Of fewer models, resamples tell little: those of a perfect order are all in perfect order.
+FEW_MODELS = 10
 # Correlations closer to 1 than this leave nothing for another quantity to explain.
 _COMPLETE = 1e-9
 _BLOCK_BYTES = 1 << 25
@@ -75,9 +77,61 @@ def partial_correlation(matrix: NDArray[Any], fixed: int) -> NDArray[np.float64]
     return np.asarray((full - with_fixed[..., :, None] * with_fixed[..., None, :]) / scale)
 
 
+def approximate_ends(
+    value: ArrayLike,
+    models: int,
+    method: str = "spearman",
+    confidence: float = 0.95,
+    held: int = 0,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ends of an interval that needs nothing but the coefficient and the number of models.
+
+    Normal after Fisher's transformation, with the variances of Bonett and Wright, "Sample size
+    requirements for estimating Pearson, Kendall and Spearman correlations", Psychometrika 65, 2000:
+    ``(1 + r^2 / 2) / (n - 3)`` for Spearman's coefficient, ``0.437 / (n - 4)`` for Kendall's and
+    ``1 / (n - 3)`` for Pearson's. Four models make it very wide.
+
+    Fisher's transformation has no place for 1. Where `value` lies closer to 1 or -1 than half a
+    swap of neighbours in a perfect order, ``1 - 6 / (n (n^2 - 1))`` (of Kendall's coefficient
+    ``1 - 2 / (n (n - 1))``), that is taken in its place; the interval holds `value` all the same.
+    So a perfect order of 4 models, which chance makes once in 24, has the interval -0.69 to 1.
+
+    Parameters
+    ----------
+    value : array of any shape
+    models : int
+    method : {"spearman", "kendall", "pearson"}
+    confidence : float
+        Coverage aimed at, in (0, 1).
+    held : int
+        Quantities held fixed (a partial correlation); each costs one model.
+
+    Returns
+    -------
+    low, high : ndarray, shape of `value`
+        NaN where `value` is, and with too few models: 3, or 4 for Kendall's, and one more for each
+        quantity held.
+    """
+    check_choice("method", method, METHODS)
+    check_share("confidence", confidence)
+    r = np.asarray(value, dtype=np.float64)
+    kendall = method == "kendall"
+    free = models - held - (4 if kendall else 3)
+    if free < 1:
+        return np.full(r.shape, np.nan), np.full(r.shape, np.nan)
+    swaps = models * (models - 1) / 2 if kendall else models * (models**2 - 1) / 6
+    inside = np.clip(r, 1.0 / swaps - 1.0, 1.0 - 1.0 / swaps)
+    variances = {"spearman": 1.0 + inside**2 / 2.0, "kendall": np.array(0.437)}
+    error = np.sqrt(variances.get(method, np.array(1.0)) / free)
+    reach = norm.ppf(0.5 + confidence / 2.0) * error
+    middle = np.arctanh(inside)
+    low, high = np.tanh(middle - reach), np.tanh(middle + reach)
+    return np.minimum(low, r), np.maximum(high, r)
+
+
 @dataclass(frozen=True)
 class Correlations:
-    """Correlations of some quantities with others, and percentile bootstrap ends.
+    """Correlations of some quantities with others, and the ends of their intervals.
 
     Attributes
     ----------
@@ -105,8 +159,9 @@ def correlations(
 ) -> Correlations:
     """Correlation of every predictor with every outcome over models.
 
-    Intervals resample models with replacement; resamples in which a quantity does not vary have no
-    correlation and are left out.
+    Intervals resample models with replacement and are percentiles; resamples in which a quantity
+    does not vary have no correlation and are left out. Of fewer than `FEW_MODELS` models they are
+    those of `approximate_ends`.
 
     Parameters
     ----------
@@ -137,10 +192,14 @@ def correlations(
         return matrix[..., :split, split:], partial[..., :split, split:]
 
     plain, partial = both(values)
+    if models < FEW_MODELS:
+        ends = approximate_ends(plain, models, method, confidence)
+        partial_ends = approximate_ends(partial, models, method, confidence, held=1)
+        return Correlations(plain, *ends, partial, *partial_ends)
     drawn = _resampled(values, both, seed, resamples)
-    ends = [50.0 * (1.0 - confidence), 50.0 * (1.0 + confidence)]
-    low, high = (_percentiles(drawn[0], end, plain) for end in ends)
-    partial_low, partial_high = (_percentiles(drawn[1], end, partial) for end in ends)
+    tails = [50.0 * (1.0 - confidence), 50.0 * (1.0 + confidence)]
+    low, high = (_percentiles(drawn[0], end, plain) for end in tails)
+    partial_low, partial_high = (_percentiles(drawn[1], end, partial) for end in tails)
     return Correlations(plain, low, high, partial, partial_low, partial_high)
 
 

@@ -30,8 +30,8 @@ def correlation_figure(correlation: Correlation) -> Picture:
     """A row for each outcome; the signed score left, clean accuracy, its rival, right."""
     header = Header(
         "What predicts robustness?",
-        f"{correlation.models} models; Spearman's coefficient with "
-        f"{percent(correlation.confidence)} interval; higher outcomes are worse",
+        f"{_sample(correlation)}; Spearman's coefficient with {_interval(correlation)}; "
+        "higher outcomes are worse",
     )
     rows = _PANEL + _BELOW
     drawn = Picture(2 * WIDTH, header.height + len(correlation.outcomes) * rows)
@@ -70,12 +70,21 @@ def _draw(axes: Axes, correlation: Correlation, predictor: str, outcome: str) ->
         zorder=3,
     )
     axes.margins(0.12, 0.12)
-    about = f"{correlation.models} models; in brackets: {percent(correlation.confidence)} interval"
+    about = f"{_sample(correlation)}; in brackets: {_interval(correlation)}"
     title(
         axes, f"Spearman {said}", PREDICTORS[predictor], outcome_name(outcome),
         about if is_alone(axes) else "",
     )  # fmt: skip
     _name(axes, x, y, correlation.names)
+
+
+def _sample(correlation: Correlation) -> str:
+    return f"{correlation.models} models{', which are few' if correlation.few else ''}"
+
+
+def _interval(correlation: Correlation) -> str:
+    kind = "approximate " if correlation.few else ""
+    return f"{kind}{percent(correlation.confidence)} interval"
 
 
 def _name(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], names: list[str]) -> None:

@@ -35,9 +35,10 @@ def print_correlation(correlation: Correlation) -> None:
         out.say(f"Warning: {one_line(warning)}")
     out.print(_models(correlation))
     against = "" if correlation.baseline is None else f"; baseline {one_line(correlation.baseline)}"
+    kind = "approximate" if correlation.few else "bootstrap"
     out.say(
         f"Correlations over {correlation.models} models with {percent(correlation.confidence)} "
-        f"bootstrap intervals; value {correlation.settings['value']}, beta "
+        f"{kind} intervals; value {correlation.settings['value']}, beta "
         f"{correlation.settings['beta']}{against}. Higher outcomes are worse, so a score that "
         "predicts robustness correlates negatively."
     )

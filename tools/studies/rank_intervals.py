@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from statistics import NormalDist
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from iaside_onnx.mathematics.correlation import (
     RESAMPLES,
+    approximate_ends,
     correlation_matrix,
     partial_correlation,
 )
@@ -52,14 +51,6 @@ def _with_ends(values: NDArray[np.float64]) -> Interval:
 
 
 def approximate(coefficient: float, networks: int) -> Interval:
-    """Spearman's coefficient with the 95 % ends that Bonett and Wright approximate.
-
-    D. G. Bonett and T. A. Wright, Psychometrika 65 (2000): normal after Fisher's transformation,
-    with the variance (1 + r^2 / 2) / (n - 3). It needs nothing but the coefficient.
-    """
-    if abs(coefficient) >= 1.0:
-        return coefficient, coefficient, coefficient
-    error = np.sqrt((1.0 + coefficient**2 / 2.0) / (networks - 3))
-    reach = NormalDist().inv_cdf(0.975) * error
-    middle = np.arctanh(coefficient)
-    return coefficient, float(np.tanh(middle - reach)), float(np.tanh(middle + reach))
+    """Spearman's coefficient with its approximate 95 % ends, from nothing but the coefficient."""
+    low, high = approximate_ends(coefficient, networks)
+    return coefficient, float(low), float(high)
