@@ -30,18 +30,19 @@ def rounding_of(
 ) -> NDArray[np.float64]:
     """How far each probability of an output may be off from that of its logits.
 
-    The head of a file need not get the logits that a copy gives. A provider that computes in more
-    digits than the type has hands on what is rounded only where it is read: half a step s of the
-    largest logit, up or down. A Softmax in the type itself rounds z - max z, which is up to twice
-    as large, by a step more. So the odds of a class against all others move by a factor between
-    exp(-d) and exp(d), where d is the most that two logits move apart by: one step for the rounding
-    of both as they are read, and one for that of their differences, d = 2 s. The probability moves
-    by no more than p (1 - p) (exp(d) - 1).
+    The head of a file need not get the very logits that a copy gives: a provider that computes in
+    more digits than the type has rounds them only where they are read, each by half a step s of
+    the largest logit, up or down, so that two of them move apart by s. A Softmax in the type itself
+    rounds their distances from the highest, which may be twice as large: one s more. If two logits
+    move apart by no more than d = 2 s, the odds of a class against all others change by a factor
+    between exp(-d) and exp(d), and its probability by
 
-    Float16 has steps of 1/32 at 32 to 64, so p = 1/2 may move by 0.016. A temperature of 1.05
-    moves two logits that are 2 apart by 0.095, where d is 0.0625. Exp, sum, division and the
-    rounding of p itself come on top. All of it follows from the number's type and size, so no
-    choice of images makes an output that is what its head makes of the logits seem another.
+        |p' - p| <= p (1 - p) (exp(d) - 1).
+
+    Float16 has steps of 1/32 from 32 to 64, where p = 1/2 may move by 0.016; a temperature of 1.05
+    moves two logits that are 2 apart by 0.095, and d is 0.0625. What Exp, sum, division and the
+    rounding of p itself do comes on top. All of it follows from the type and the size of the
+    numbers, so no choice of images makes the head of a file seem another one.
 
     Parameters
     ----------
