@@ -161,3 +161,11 @@ def test_pictures_that_are_not_in_the_sample_may_be_unreadable(tmp_path):
         (photos / f"{number}.png").write_bytes(b"no picture")
     again = ia.analyze(model, photos, samples=3, **options)
     np.testing.assert_array_equal(again.log_prob, few.log_prob)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_logits_of_any_size_have_a_bound_that_is_a_number(dtype):
+    logits = np.array([[1e30, -1e30, 0.0]], np.float32)
+    bound = rounding_of(Head("Softmax", "z"), logits, np.eye(3)[:1], dtype, coarse=False)
+    assert np.isfinite(bound).all()

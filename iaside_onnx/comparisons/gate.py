@@ -246,10 +246,6 @@ def gate(
     if gated.analysis is not None:
         check_view(**gated.view_settings)
     notes = _notes([report, baseline], gated, point=point)
-    if min_score is not None:
-        other = None if reference is None else reference.analysis
-        lines = least_score_notes(gated.analysed("min_score"), other)
-        notes += map(on_command_line, lines)
     silent: dict[str, str] = {}
     if limits.keys() & set(_SCORES):
         _check_score(
@@ -258,6 +254,10 @@ def gate(
         others = [reference] if reference is not None and max_drop is not None else []
         silent = _silent([(each.name, each.analysed("max_drop")) for each in (gated, *others)])
     judged = {name: limit for name, limit in limits.items() if name not in silent}
+    if "min_score" in judged:
+        other = None if reference is None else reference.analysis
+        lines = least_score_notes(gated.analysed("min_score"), other)
+        notes += map(on_command_line, lines)
     found: dict[str, tuple[float, Ends]] = {}
     if reference is not None:
         found, further = _from_baseline(judged, by_name, gated, reference)

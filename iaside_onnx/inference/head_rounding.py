@@ -25,6 +25,10 @@ _LEAST = {"float16": 2.0**-24, "float32": 2e-7, "float64": 2e-7}
 _NEAR_ONE = {"float16": 2.0**-11, "float32": 2e-7, "float64": 2e-7}
 
 
+# Odds that move by more than exp(50) hold no probability, and exp of much more is no number.
+_MOST_APART = 50.0
+
+
 def rounding_of(
     head: Head, logits: NDArray[Any], expected: NDArray[np.float64], dtype: str, *, coarse: bool
 ) -> NDArray[np.float64]:
@@ -62,7 +66,8 @@ def rounding_of(
         size = np.hstack([size, size])
     _, exponent = np.frexp(np.maximum(size, _LEAST_SIZE))
     step = np.ldexp(1.0, exponent - 1 - _BITS[kind])
-    moved = np.expm1((_COARSE_STEPS if coarse else _STEPS[kind]) * step)
+    apart = (_COARSE_STEPS if coarse else _STEPS[kind]) * step
+    moved = np.expm1(np.minimum(apart, _MOST_APART))
     # Log-probabilities are not divided by their sum, by which errors cancel near 1.
     spread = expected if head.operator == "Exp" else expected * (1 - expected)
     least = (_NEAR_ONE if head.operator == "Sigmoid" else _LEAST)[kind]
