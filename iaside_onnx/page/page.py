@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -247,7 +247,7 @@ def _title(facts: Facts) -> str:
     paths = [str(damage.model["path"]) for damage in facts.damages]
     if facts.audit is not None:
         paths = [str(facts.audit.model["path"])]
-    return _several(facts.names) if len(set(paths)) > 1 else paths[0]
+    return _several(facts.names) if len(set(paths)) > 1 else PurePosixPath(paths[0]).name
 
 
 def _several(names: Sequence[str]) -> str:
@@ -275,7 +275,7 @@ def _overview(facts: Facts) -> dict[str, Any]:
     reports, models, first, names = facts.reports, facts.models, facts.reports[0], facts.names
     together = side_by_side(list(zip(names, reports, strict=True)))
     return {
-        "title": _several(names) if len(reports) > 1 else str(first.model["path"]),
+        "title": _several(names) if len(reports) > 1 else PurePosixPath(first.model["path"]).name,
         "models": models,
         "several": len(reports) > 1,
         "mute": [model for model in models if model["finding"].withheld],
