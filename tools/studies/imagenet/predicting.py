@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .statistics import LEAST_FAMILIES, drawn_families, ends, spearman
+from .statistics import LEAST_FAMILIES, drawn_families, ends, resampled_spearman, spearman
 from .study import SHOWN, Study
 from .words import told
 
@@ -80,7 +80,10 @@ def over_networks(study: Study) -> list[list[str]]:
         forms = [*predicted, *(np.repeat(each[:, None], measured.shape[1], 1) for each in plain)]
         # Shape (forms, corruptions, 1 + resamples).
         ranks = np.array([
-            [_over(form[:, row], measured[:, row], drawn) for row in range(measured.shape[1])]
+            [
+                resampled_spearman(form[:, row], measured[:, row], drawn)
+                for row in range(measured.shape[1])
+            ]
             for form in forms
         ])  # fmt: skip
         for row, name in enumerate(study.perturbations):
@@ -89,12 +92,6 @@ def over_networks(study: Study) -> list[list[str]]:
         cells = [told(ends(each), 2) for each in ranks.mean(axis=1)]
         table.append(["mean", truth, str(len(places)), *cells])
     return table
-
-
-def _over(first: Values, second: Values, drawn: NDArray[np.int64]) -> Values:
-    """The correlation, then those of resampled networks; where one is constant it is 0."""
-    both = np.concatenate([[spearman(first, second)], spearman(first[drawn], second[drawn])])
-    return np.nan_to_num(both)
 
 
 def _within(predicted: Values, truth: Values) -> Values:

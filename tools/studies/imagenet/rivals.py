@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .statistics import LEAST_FAMILIES, Array, drawn_families, ends, spearman
+from .statistics import LEAST_FAMILIES, Array, drawn_families, ends, resampled_spearman
 from .study import SHOWN, Study
 from .words import told
 
@@ -31,7 +30,7 @@ def rivals(study: Study) -> list[list[str]]:
         return table
     drawn = drawn_families(len(places))
     found = {
-        name: {what: _resampled(values, harm, drawn) for what, harm in outcomes.items()}
+        name: {what: resampled_spearman(values, harm, drawn) for what, harm in outcomes.items()}
         for name, values in _predictors(study, places).items()
     }
     for name, of_one in found.items():
@@ -54,15 +53,12 @@ def contest(study: Study, one: str, two: str) -> dict[str, str]:
     drawn = drawn_families(len(places))
     first, second = (np.array([study.score(game, at) for at in places]) for game in (one, two))
     return {
-        what: told(ends(_resampled(first, harm, drawn) - _resampled(second, harm, drawn)), 2)
+        what: told(
+            ends(resampled_spearman(first, harm, drawn) - resampled_spearman(second, harm, drawn)),
+            2,
+        )
         for what, harm in outcomes.items()
     }
-
-
-def _resampled(first: Array, second: Array, drawn: NDArray[np.int64]) -> Array:
-    """The correlation, then those of resampled networks; where one is constant it is 0."""
-    values = spearman(first[drawn], second[drawn])
-    return np.nan_to_num(np.concatenate([[spearman(first, second)], values]))
 
 
 def _predictors(study: Study, places: list[int]) -> dict[str, Array]:

@@ -51,6 +51,12 @@ def spearman(first: NDArray[Any], second: NDArray[Any]) -> Any:
         return (one * two).sum(-1) / np.sqrt((one**2).sum(-1) * (two**2).sum(-1))
 
 
+def resampled_spearman(first: Array, second: Array, drawn: NDArray[np.int64]) -> Array:
+    """The correlation, then those of resampled networks; where one is constant it is 0."""
+    values = spearman(first[drawn], second[drawn])
+    return np.nan_to_num(np.concatenate([[spearman(first, second)], values]))
+
+
 def drawn_families(families: int) -> NDArray[np.int64]:
     """Resamples of families, one row each."""
     return np.random.default_rng(_SEED).integers(families, size=(_RESAMPLES, families))
