@@ -310,6 +310,23 @@ def test_commands_on_the_page_find_what_was_given_by_absolute_paths(
         assert again.exit_code == 0, again.stderr
 
 
+def test_a_way_over_the_root_is_not_told(iaside, tmp_path, monkeypatch, photographs):
+    model = graphs.small_network(tmp_path / "m.onnx")
+    names = tmp_path / "names.txt"
+    names.write_text("".join(f"class{number}\n" for number in range(4)))
+    monkeypatch.chdir("/usr" if tmp_path.parts[1] != "usr" else "/etc")
+    options = "-o", tmp_path / "r.h5", "--bands", 2, "--class-names", names, "--json"
+    asked = iaside("analyze", model, photographs, *options)
+    assert asked.exit_code == 0, asked.stderr
+    assert "/".join(tmp_path.parts[1:]) not in asked.stdout
+    report = ia.load(tmp_path / "r.h5")
+    assert report.run["paths"] == dict.fromkeys(("model", "images", "class_names"))
+    (command,) = re.findall(r"again: (iaside .*?) Copy", Markup(page([report])).text)
+    words = shlex.split(command)
+    assert words[2:4] == ["FOLDER/m.onnx", f"FOLDER/{photographs.name}"]
+    assert "FOLDER/names.txt" in words
+
+
 def test_html_command(iaside, tmp_path):
     report = made_report()
     report.save(tmp_path / "a.h5")

@@ -39,10 +39,11 @@ def recorded(path: Path) -> str:
     return path.name if _in_memory(path) else recorded_path(path)
 
 
-def ways_to(model: Path | None, reading: Reading) -> dict[str, str]:
+def ways_to(model: Path | None, reading: Reading) -> dict[str, str | None]:
     """From the folder of the run to what was given by an absolute path outside of it, by its use.
 
     A result's ``model`` and ``data`` name these files alone, which no command would find again.
+    A way over the root of the file system would be the absolute path, so it is None.
     """
     names = reading.class_names
     given = {
@@ -51,22 +52,35 @@ def ways_to(model: Path | None, reading: Reading) -> dict[str, str]:
         "labels": None if reading.own_answers else reading.labels,
         "class_names": None if names in (None, NO_NAMES) else Path(names),
     }
-    found = {name: _way(path) for name, path in given.items() if path is not None}
-    return {name: way for name, way in found.items() if way is not None}
+    outside = {name: path for name, path in given.items() if path is not None and _outside(path)}
+    return {name: _way(path) for name, path in outside.items()}
+
+
+def _outside(path: Path) -> bool:
+    """Whether a result has the name alone, and the folder of the run does not hold it."""
+    if not path.is_absolute() or recorded(path) != path.name or _in_memory(path):
+        return False
+    try:
+        return _real(path) != Path.cwd() / path.name
+    except OSError:  # no folder any more
+        return False
 
 
 def _way(path: Path) -> str | None:
-    if not path.is_absolute() or recorded(path) != path.name or _in_memory(path):
-        return None
-    if path.name == "..":
-        path = real_path(path)
-    elif ".." in path.parts:  # up from a link is elsewhere than the names before it say
-        path = real_path(path.parent) / path.name
+    path, folder = _real(path), Path.cwd()
     try:
-        way = os.path.relpath(path)
-    except (OSError, ValueError):  # no folder any more, or another drive
+        if os.path.commonpath([path, folder]) == path.anchor:
+            return None
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # another drive
         return None
-    return None if way == path.name else Path(way).as_posix()
+
+
+def _real(path: Path) -> Path:
+    """Without "..": up from a link is elsewhere than the names before it say."""
+    if path.name == "..":
+        return real_path(path)
+    return real_path(path.parent) / path.name if ".." in path.parts else path
 
 
 def _in_memory(path: Path) -> bool:

@@ -20,6 +20,8 @@ from ..spelling import path_word
 from ..spelling import words as option_words
 
 _RECIPE_FILE = "recipe.toml"
+# Stands for a folder that the report does not tell.
+_SOMEWHERE = "FOLDER"
 # Options of how model and images are read, and of the game with its view.
 _READ = ("input", "layout", "label_offset", "task", "logit_scale", "ignore")
 _GAME = (
@@ -95,10 +97,17 @@ def _command(name: str, report: Report, asked: Mapping[str, Any]) -> list[str]:
 
 def model_and_images(report: Report) -> tuple[str, str]:
     """Where they lay, from the folder of the run."""
+    found = _found({"model": report.model["path"], "images": report.data["source"]}, report)
+    return str(found["model"]), str(found["images"])
+
+
+def _found(recorded: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Recorded names of files, each by a path that a command finds if the report knows it."""
     ways = _mapping(report.run.get("paths"))
-    recorded = {"model": report.model["path"], "images": report.data["source"]}
-    model, images = (str(ways.get(use, path)) for use, path in recorded.items())
-    return model, images
+    return {
+        use: name if use not in ways else ways[use] or f"{_SOMEWHERE}/{name}"
+        for use, name in recorded.items()
+    }
 
 
 def _reading(report: Report) -> tuple[dict[str, Any], list[str]]:
@@ -114,7 +123,7 @@ def _reading(report: Report) -> tuple[dict[str, Any], list[str]]:
         for name, value in _mapping(settings.get("set")).items()
     }
     found = {
-        **_settled({**data, **_mapping(report.run.get("paths"))}, _DATA),
+        **_settled(_found(data, report), _DATA),
         "skip_bad": bool(data.get("skip_bad")) or None,
         **_settled(settings, _READ),
         "output": settings.get("output"),
