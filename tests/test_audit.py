@@ -381,7 +381,7 @@ def test_an_audit_that_could_measure_more_says_so_with_the_command(
         assert "where the evidence lies: --resume" in text
         command = next(line for line in text.splitlines() if line.startswith("  Go on"))
         command = command.removeprefix("  Go on").strip()
-        start = f"iaside audit ./-m.onnx {made[1]} -o ./-a"
+        start = shlex.join(["iaside", "audit", "./-m.onnx", str(made[1]), "-o", "./-a"])
         assert command == " ".join([start, *more])
     monkeypatch.setattr("iaside_onnx.auditing.work.is_enough", lambda _: True)
     monkeypatch.setattr(Work, "_explain", lambda *_: None)
@@ -390,7 +390,7 @@ def test_an_audit_that_could_measure_more_says_so_with_the_command(
     for stopped, samples, looks in (("enough", [], [4]), ("enough", ["--samples", "6"], [4, 6])):
         seen = []
         (tmp_path / "-a" / "audit.json").write_text(json.dumps({**about, "stopped_by": stopped}))
-        done = iaside(*command.removeprefix("iaside ").split(), *samples)
+        done = iaside(*shlex.split(command)[1:], *samples)
         assert done.exit_code == 0, done.stderr
         assert seen == looks
 
