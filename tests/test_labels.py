@@ -202,6 +202,11 @@ def test_folders_named_by_numbers(tmp_path, name):
         assert label == found[name.partition("/")[0]]
 
 
+def test_a_single_class_is_spoken_of_as_one(tmp_path):
+    _, said, _ = audit(model(tmp_path / "m.onnx"), tree(tmp_path / "d", ["tench"], labels=[0]))
+    assert "are of 1 class, the model has 10: they are taken as class 0;" in "".join(said)
+
+
 def test_litter_is_no_class_and_an_empty_class_keeps_its_number(tmp_path):
     photos = tree(tmp_path / "photos", NAMES)
     for name in (
