@@ -581,7 +581,7 @@ def test_an_altered_record_of_what_was_asked_is_refused(made, quick, iaside, alt
         assert done.exit_code == 2, done.stderr
         assert sum(line.startswith("Error:") for line in done.stderr.splitlines()) == 1
         if set(altered) & {"recipe", "available", "keep", "sha256", "format", "format_version"}:
-            with pytest.raises(IasideError, match="holds no usable|another"):
+            with pytest.raises(IasideError, match=r"holds no usable|another"):
                 ia.load(quick)
     finally:
         (quick / "audit.json").write_text(json.dumps(about))
