@@ -152,6 +152,15 @@ def test_files_of_class_names(tmp_path, file, text):
     assert read_class_names(tmp_path / file) == NAMES
 
 
+@pytest.mark.parametrize(
+    "text", ["id,name\n0,cat,x\n1,dog,x\n", ",name\ncat\ndog\n", "id,name,x\n0,cat\n1,dog\n"]
+)
+def test_class_names_below_a_header_of_other_columns_are_refused(tmp_path, text):
+    (tmp_path / "n.csv").write_text(text)
+    with pytest.raises(DataError, match=r"n\.csv: is not a list of class names"):
+        read_class_names(tmp_path / "n.csv")
+
+
 def test_names_with_synonyms_ids_and_numbers(tmp_path):
     index = ClassIndex(
         ["German shepherd, alsatian", "n02123045 tabby, tabby cat", "crane", "crane"]
@@ -362,6 +371,7 @@ BAD_TABLES = {
     "missing files": (lines("{f},{c}", "file,label\n") + "a.png,3\nb.png,1\n", "and 1 more"),
     "one too high": (lines("val/{f},{c}", "file,label\n"), "not in .*val but in .*IMAGES"),
     "no label": (lines("{f},", "file,label\n"), "line 2: 0_0.png has no label"),
+    "no file's name": (lines("9" * 300 + "{f},{c}", "file,label\n"), "must be a path inside"),
     "elsewhere": (lines("C:\\val\\{f},{c}", "file,label\n"), "must be a path inside"),
     "which column": (lines("{f},{c},{c}", "file_name,fine,coarse\n"), "fine, coarse: give"),
     "numbers alone": (lines("{c}"), "ILSVRC.*not the model's order.*meta.mat"),
