@@ -28,6 +28,7 @@ from .audit_words import (
     damage_words,
     decides,
     how_sure,
+    hurts_words,
     next_steps,
     not_measured,
     stopped_words,
@@ -40,7 +41,6 @@ from .group_verdict import (
     ROBUST,
     SEVERITIES,
     Verdicts,
-    kinds_words,
     verdicts,
 )
 from .report import Report
@@ -244,9 +244,7 @@ class Audit(Shown):
         hurt = [kind for kind, group in found.groups.items() if group.verdict != ROBUST]
         kinds = [kind for kind in hurt if kind in GROUPS and not self.damages_of(kind)]
         evidence = [] if self.analysis is not None else ["where the evidence lies"]
-        return evidence + (
-            [f"why {kinds_words(kinds)} hurt{'s' * (len(kinds) == 1)}"] if kinds else []
-        )
+        return evidence + ([hurts_words(kinds)] if kinds else [])
 
     def command(self, name: str) -> list[str]:
         """The words of a command that goes on from here: "again", "compare" or "gate"."""
