@@ -241,9 +241,10 @@ def test_how_sure_names_what_is_open(tmp_path):
 def test_what_may_be_wrong_with_the_images_is_looked_at_with_the_labels_that_were_used(tmp_path):
     few = Audit(folder=tmp_path, robustness=measured(RIGHT // 3, 20, 18))
     assert few.next[0].endswith(": iaside inspect MODEL --data IMAGES")
-    for about in ({"found": {"labels": "p/labels.csv"}}, {"asked": {"labels": "p/labels.csv"}}):
-        (step,) = replace(few, about=about).next
-        assert step.endswith("iaside inspect MODEL --data IMAGES --labels p/labels.csv")
+    given = {"labels": "p q/l.csv", "columns": "a,b"}
+    told = replace(few.robustness, data={**few.robustness.data, **given})
+    (step,) = replace(few, robustness=told).next
+    assert step.endswith("inspect MODEL --data IMAGES --labels 'p q/l.csv' --columns a,b")
 
 
 def test_pictures_of_ones_own_are_not_called_corruptions(tmp_path):

@@ -10,12 +10,11 @@ from ..results.audit_words import damage_words, evidence_words
 from ..results.damage import DamageReport
 from ..results.damage_words import perturbation_name
 from ..results.report import Report
-from ..spelling import path_word
 from ..views.text import model_name
 from .answer import answer, unbroken
 from .facts import Facts
 from .measured import judged, points, right_answers_of
-from .repeat import measuring, model_and_images
+from .repeat import looking, measuring
 
 # Files of the commands that the page proposes.
 _REPORT, _MEASURED, _PAGE = "report.h5", "robustness.h5", "page.html"
@@ -76,7 +75,7 @@ def _first(facts: Facts) -> dict[str, Any]:
     return {
         "measured": right_answers_of(facts.names, facts.robustness),
         "mute": len(reports) == 1 and facts.models[0]["finding"].withheld,
-        "inspect": _command("inspect", facts.reports[0]),
+        "inspect": looking(facts.reports[0]),
         "lacking": [facts.labels[number] for number in lacking],
         "measure": [measuring(facts.reports[number], _target(facts, number)) for number in lacking],
         "again": _again(facts),
@@ -95,12 +94,6 @@ def _first(facts: Facts) -> dict[str, Any]:
 def _evidence(report: Report) -> str:
     silent = bool(report.precondition.reasons)
     return "No finding, for the reason at the top." if silent else evidence_words(report)
-
-
-def _command(name: str, report: Report) -> list[str]:
-    """A command of the model and the images of a report, on which neither is right yet."""
-    model, images = map(path_word, model_and_images(report))
-    return ["iaside", name, model, "--data", images]
 
 
 def _worst(facts: Facts, report: Report) -> list[DamageReport]:

@@ -43,6 +43,7 @@ from .group_verdict import (
     Verdicts,
     verdicts,
 )
+from .places import reading
 from .report import Report
 from .result import ModelResult
 from .robustness import OWN, RobustnessReport
@@ -199,9 +200,8 @@ class Audit(Shown):
     @property
     def next(self) -> list[str]:
         """What to do now, in sentences that rest on measurements alone."""
-        known = self.about.get("asked", {}), self.about.get("found", {})
-        labels = next((each["labels"] for each in known if each.get("labels")), None)
-        return next_steps(self.verdicts, self.available, labels)
+        given = reading(self.data, self.robustness.run)
+        return next_steps(self.verdicts, self.available, given)
 
     @property
     def commands(self) -> dict[str, list[str]]:

@@ -6,7 +6,6 @@ Each sentence follows from reports alone; where nothing is known, it says so.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,6 @@ import numpy as np
 
 from ..mathematics.spacing import LINEAR
 from ..plurals import counted, listed, plural
-from ..spelling import words
 from .banded import spacing_of
 from .damage_words import perturbation_name
 from .finding import no_finding
@@ -27,6 +25,7 @@ from .group_verdict import (
     Verdicts,
     kinds_words,
 )
+from .places import look
 from .report import Report
 from .robustness import OWN, RobustnessReport
 from .spread import Spread
@@ -280,20 +279,21 @@ def _more_images(found: Verdicts, available: int | None) -> str:
 
 
 def next_steps(
-    found: Verdicts, available: int | None = None, labels: str | None = None
+    found: Verdicts,
+    available: int | None = None,
+    reading: Mapping[str, str | None] | None = None,
 ) -> list[str]:
     """What to do now: what helped networks that were measured, and nothing else.
 
-    `labels` is the file of labels that the audit went by, without which a folder that it took is
+    `reading` has the options with which images and labels were read, without which they may be
     refused.
     """
     if found.reason is not None and found.own_answers:
         return ["Audit more images, and of more kinds."]
     if found.reason is not None:
-        look = ["iaside", "inspect", "MODEL", "--data", "IMAGES", *words("labels", labels)]
         return [
             "Audit more images, or see whether they reach the model as it expects them: "
-            f"{shlex.join(look)}"
+            f"{look(reading or {})}"
         ]
     short = [group.kind for group in worst_first(found) if group.verdict == NOT_ROBUST]
     if not short:
