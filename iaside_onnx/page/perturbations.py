@@ -84,7 +84,7 @@ def cost(
     notes = [note for entry in entries for note in grounds_apart(first, entry)[1]]
     notes += [note for each in against.values() for note in each.notes]
     scores = {
-        number: _score(report) + (f", {group.heading}" if len(groups) > 1 else "")
+        number: (_score(report), group.heading if len(groups) > 1 else "")
         for group in groups
         for number, report in zip(group.numbers, group.reports, strict=True)
     }
@@ -92,7 +92,8 @@ def cost(
         {
             "number": place,
             "label": labels[place],
-            "score": scores[place],
+            "score": scores[place][0],
+            "bands": scores[place][1],
             "cells": _cells(entry, against.get(place), len(attacks)),
             "model": once.get(place),
             "corruptions": _corruptions(entry) if place in once else [],
@@ -120,7 +121,6 @@ def cost(
         "rows": rows,
         "images": len(first.labels),
         "several": len(models) > 1,
-        "of_models": len(models) == len(measured),
         "guess": guess_words(first),
         "errors": right_rows(once, models),
         "changes": _changes(once, models) if _drawn(first) else None,
