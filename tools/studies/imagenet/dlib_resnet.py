@@ -104,7 +104,8 @@ class _Graph:
 def network(held: bytes) -> tuple[onnx.ModelProto, list[str]]:
     """The network that a file holds, and the names of its classes."""
     graph = _Graph(File(held))
-    last, channels = graph.conv("data", 3, 64, 7, stride=2), 64
+    channels = _LEVELS[0][0]
+    last = graph.conv("data", 3, channels, 7, stride=2)
     last = graph.node("MaxPool", graph.node("Relu", last), kernel_shape=[3, 3], strides=[2, 2])
     for made, blocks in _LEVELS:
         for at in range(blocks):

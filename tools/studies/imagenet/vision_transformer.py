@@ -1,13 +1,16 @@
-"""A vision transformer (ViT-Tiny, patches of 16 pixels) from a file a weight, written as ONNX.
+"""A vision transformer (ViT-Tiny or DeiT-Tiny) from a file a weight, written as ONNX in float32.
 
     python -m tools.studies.imagenet.vision_transformer parameters vit-tiny.onnx
+    python -m tools.studies.imagenet.vision_transformer mat_extract/deit_tiny deit-tiny.onnx
 
-Each file is named as PyTorch Image Models names the weight, with ``_`` for ``.``, and holds the
-sizes of the array as 32-bit integers, then its numbers as 32-bit floats.
+Weights are called as PyTorch Image Models calls them, with ``_`` for ``.``. A ``.bin`` holds the
+sizes of the array as 32-bit integers, then its numbers as 32-bit floats; a ``.mat`` is MATLAB's,
+and in that folder layer norms are counted through and other names tell a number of bits at the end.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -15,14 +18,34 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from scipy.io import loadmat
 
 _BLOCKS, _HEADS, _WIDTH, _PATCH, _SIDE, _CLASSES = 12, 3, 192, 16, 224, 1000
 _EPSILON, _OPSET = 1e-6, 17
 Weights = NDArray[np.float32]
 
 
+def find(folder: Path, name: str) -> Path:
+    """The file of a weight."""
+    plain = folder / f"{name}.bin"
+    if plain.exists():
+        return plain
+    block, layer = re.match(r"blocks_(\d+)_norm(\d)", name), name.rsplit("_", 1)[-1]
+    if block or name.startswith("norm_"):
+        at = 2 * int(block[1]) + int(block[2]) - 1 if block else 2 * _BLOCKS
+        name = f"cpu_p_qudq_{at}_LN_{layer}"
+    (found,) = (
+        file for file in folder.rglob("*.mat")
+        if re.fullmatch(rf"(p_)?{name}(_fl)?(_\d+|_cpu|_expand_B_neg1_neg1)", file.stem)
+    )  # fmt: skip
+    return found
+
+
 def array(file: Path) -> Weights:
-    """What a file holds."""
+    """What a file holds; MATLAB's are of two axes at least, and biases then of one row."""
+    if file.suffix == ".mat":
+        values = np.asarray(loadmat(file)["data"], np.float32)
+        return values.ravel() if "_bias_" in file.stem or "_LN_" in file.stem else values
     held = file.read_bytes()
     for count in range(1, 5):
         sizes = np.frombuffer(held, "<i4", count)
@@ -48,7 +71,7 @@ class _Graph:
         return self._weight(f"constant{len(self.weights)}", np.array(values, kind))
 
     def weight(self, name: str, *, turned: bool = False) -> str:
-        values = array(self.folder / f"{name}.bin")
+        values = array(find(self.folder, name))
         return self._weight(name, values.T if turned else values)
 
     def _weight(self, name: str, values: NDArray[np.generic]) -> str:
