@@ -51,8 +51,8 @@ class File:
 
     def names(self) -> list[str]:
         """The words at the end."""
-        count = bytes([2]) + _CLASSES.to_bytes(2, "little")
-        self.place = self.held.rindex(count)
+        size = (_CLASSES.bit_length() + 7) // 8
+        self.place = self.held.rindex(bytes([size]) + _CLASSES.to_bytes(size, "little"))
         found = []
         for _ in range(self.number()):
             size = self.number()

@@ -149,19 +149,18 @@ def settings(study: Study) -> Cells:
 
 
 def absences(study: Study) -> Cells:
-    """The scores of the original networks under each absence, and whose order they give.
+    """The scores of original networks under each absence, and whose order they give.
 
-    In the rows of l2 also how much better or worse than with linf they go with each outcome.
+    In the rows of l2 also how much better or worse than with linf they go with each outcome. Of
+    the networks that every absence was measured of.
     """
-    originals = study.originals()
+    originals = study.in_every_absence()
     norms = norms_by_absence(study)
     outcomes = list(next(iter(norms.values()), {}))
     names = [study.names[at] for at in originals]
     end = ["highest", "pairs told apart", "agree", "oppose", "Spearman over families"]
     table = [["game", *names, *end, *(f"l2 less linf, {what}" for what in outcomes)]]
     for game in study.games((*LINEAR[:2], *ABSENT)):
-        if not set(originals) <= set(study.places(f"psi/{game}")):
-            continue
         scores = np.array([study.score(game, at) for at in originals])
         cells = [
             told((float(score), *bootstrap_intervals(study.psi(game, at), BETA).srs_signed), 3)
@@ -178,11 +177,11 @@ def absences(study: Study) -> Cells:
 
 def norms_by_absence(study: Study) -> dict[str, dict[str, str]]:
     """Of each game with l2: its correlations less those of the same with linf, by outcome."""
-    made = {}
+    made, games = {}, study.games((*LINEAR, *ABSENT))
     for game in (each for each in (*LINEAR, *ABSENT) if each.norm == "l2"):
         pair = game.name, replace(game, norm="linf").name
-        if all(set(study.originals()) <= set(study.places(f"psi/{name}")) for name in pair):
-            made[game.name] = contest(study, *pair)
+        if set(pair) <= set(games):
+            made[game.name] = contest(study, *pair, study.in_every_absence())
     return made
 
 
