@@ -25,7 +25,7 @@ from .words import Spread, percent, told
 
 Cells = list[list[str]]
 NAMES = (
-    "networks", "pairs", "variants", "settings", "absences", "damage", "attack", "rivals"
+    "networks", "bands", "pairs", "variants", "settings", "absences", "damage", "attack", "rivals"
 )  # fmt: skip
 PREDICTED = {"over-corruptions": over_corruptions, "over-networks": over_networks}
 
@@ -34,8 +34,8 @@ def tables(measured: Measured) -> dict[str, Cells]:
     """Rows of each table, the first of which names the columns."""
     study = Study(measured)
     return {
-        "networks": networks(study), "pairs": pairs(study), "variants": variants(study),
-        "settings": settings(study), "absences": absences(study), "damage": damage(study),
+        "networks": networks(study), "bands": bands(study), "pairs": pairs(study),
+        "variants": variants(study), "settings": settings(study), "absences": absences(study), "damage": damage(study),
         "attack": attack(study), "rivals": rivals(study),
         **{name: table(study) for name, table in PREDICTED.items()},
     }  # fmt: skip
@@ -71,6 +71,18 @@ def networks(study: Study) -> Cells:
             row.append(told((signed, *found.srs_signed), 3))
             row.append(told((abs(signed), *found.srs), 3))
         table.append(row)
+    return table
+
+
+def bands(study: Study) -> Cells:
+    """On which bands the answers of the original networks rest: shares, each with its interval."""
+    table = [["network", "signed score", *(f"band {band}" for band in range(8))]]
+    for at in study.originals():
+        psi = study.psi(SHOWN[0], at)
+        shares = spectral_importance(study.resampled(SHOWN[0], at))
+        signed = (study.score(SHOWN[0], at), *bootstrap_intervals(psi, BETA).srs_signed)
+        cells = [told(ends(column), 2) for column in shares.T]
+        table.append([study.names[at], told(signed, 3), *cells])
     return table
 
 
