@@ -104,8 +104,9 @@ def model_and_images(report: Report) -> tuple[str, str]:
 def _found(recorded: Mapping[str, Any], report: Report) -> dict[str, Any]:
     """Recorded names of files, each by a path that a command finds if the report knows it."""
     ways = _mapping(report.run.get("paths"))
+    known = {use: way for use, way in ways.items() if isinstance(way, str) and way}
     return {
-        use: name if use not in ways else ways[use] or f"{_SOMEWHERE}/{name}"
+        use: name if use not in ways else known.get(use, f"{_SOMEWHERE}/{name}")
         for use, name in recorded.items()
     }
 
