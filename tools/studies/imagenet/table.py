@@ -35,8 +35,8 @@ def tables(measured: Measured) -> dict[str, Cells]:
     study = Study(measured)
     return {
         "networks": networks(study), "bands": bands(study), "pairs": pairs(study),
-        "variants": variants(study), "settings": settings(study), "absences": absences(study), "damage": damage(study),
-        "attack": attack(study), "rivals": rivals(study),
+        "variants": variants(study), "settings": settings(study), "absences": absences(study),
+        "damage": damage(study), "attack": attack(study), "rivals": rivals(study),
         **{name: table(study) for name, table in PREDICTED.items()},
     }  # fmt: skip
 
