@@ -5,10 +5,15 @@ The public names load what they need on first use, so importing the package is q
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# onnxruntime reports its use to its maker, keeps a store for that in the home folder, and complains
+# on the error stream where there is none. It asks for this when it is first imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from .auditing.audit import audit

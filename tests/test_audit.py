@@ -381,7 +381,7 @@ def test_an_audit_that_could_measure_more_says_so_with_the_command(
         assert "where the evidence lies: --resume" in text
         command = next(line for line in text.splitlines() if line.startswith("  Go on"))
         command = command.removeprefix("  Go on").strip()
-        start = f"iaside audit ./-m.onnx {made[1]} -o ./-a"
+        start = shlex.join(["iaside", "audit", "./-m.onnx", str(made[1]), "-o", "./-a"])
         assert command == " ".join([start, *more])
     monkeypatch.setattr("iaside_onnx.auditing.work.is_enough", lambda _: True)
     monkeypatch.setattr(Work, "_explain", lambda *_: None)
@@ -390,7 +390,7 @@ def test_an_audit_that_could_measure_more_says_so_with_the_command(
     for stopped, samples, looks in (("enough", [], [4]), ("enough", ["--samples", "6"], [4, 6])):
         seen = []
         (tmp_path / "-a" / "audit.json").write_text(json.dumps({**about, "stopped_by": stopped}))
-        done = iaside(*command.removeprefix("iaside ").split(), *samples)
+        done = iaside(*shlex.split(command)[1:], *samples)
         assert done.exit_code == 0, done.stderr
         assert seen == looks
 
@@ -570,6 +570,7 @@ def test_going_on_with_other_images_or_labels_is_refused(tmp_path):
     {"found": {"labels": 5}}, {"found": {"size": ["a", 1]}}, {"asked": {"seed": "x"}},
     {"asked": {"set": "x"}}, {"asked": {"input": 5}}, {"asked": {"size": 3}},
     {"keep": True}, {"sha256": None}, {"found": {"x": {}}}, {"found": {"no_option": 1}},
+    {"format": "x"}, {"format_version": 2}, {"format_version": [2], "iaside_version": ["a\nb"]},
     {"asked": {"label_offset": "x"}}, {"asked": {"layout": 3}}, {"asked": {"output_kind": 3}},
 ])  # fmt: skip
 def test_an_altered_record_of_what_was_asked_is_refused(made, quick, iaside, altered):
@@ -579,8 +580,8 @@ def test_an_altered_record_of_what_was_asked_is_refused(made, quick, iaside, alt
         done = iaside("audit", *made, "-o", quick, "--resume", "--quick")
         assert done.exit_code == 2, done.stderr
         assert sum(line.startswith("Error:") for line in done.stderr.splitlines()) == 1
-        if set(altered) & {"recipe", "available", "keep", "sha256"}:
-            with pytest.raises(IasideError, match="holds no usable"):
+        if set(altered) & {"recipe", "available", "keep", "sha256", "format", "format_version"}:
+            with pytest.raises(IasideError, match=r"holds no usable|another"):
                 ia.load(quick)
     finally:
         (quick / "audit.json").write_text(json.dumps(about))

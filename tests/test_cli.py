@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from PIL import Image
 import iaside_onnx as ia
 from iaside_onnx.cli import main
 from iaside_onnx.commands.options import duration
+from iaside_onnx.views.terminal import listener
 
 from . import graphs
 from .conftest import write_npz
@@ -92,6 +94,19 @@ def test_progress_only_when_asked_for_without_a_terminal(iaside, tmp_path, model
     quiet = iaside(*arguments, "-o", tmp_path / "c.h5", "--quiet")
     assert quiet.stdout == ""
     assert all(line.startswith("Warning:") for line in quiet.stderr.splitlines())
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_progress_cuts_no_number_however_narrow_the_terminal_is(monkeypatch, capsys, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    heard = listener(quiet=False, progress=True)
+    heard.start(0, 123_456)
+    heard.advance(23_456)
+    heard.stop()
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().err)
+    assert "…" not in shown
+    assert " 23456/123456 " in shown
+    assert all(line.lstrip().startswith("forward") for line in shown.splitlines() if line.strip())
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import ast
 import json
 import math
 import re
+import shlex
 import sys
 import tomllib
 import zipfile
@@ -51,7 +52,7 @@ def test_known_facts_are_written_and_iaside_runs_the_file(
     said = capsys.readouterr().out
     assert said.count("\n") == 1
     assert "4 logits" in said
-    assert f"iaside analyze {good.target} IMAGES" in said
+    assert f"iaside analyze {shlex.quote(str(good.target))} IMAGES" in said
     metadata = {entry.key: entry.value for entry in onnx.load(good.target).metadata_props}
     assert json.loads(metadata.pop("iaside.preprocess")) == {"scale": 2, "mean": [0.1, 0.2, 0.3]}
     assert metadata == {

@@ -36,16 +36,26 @@ def report(tmp_path_factory):
 
 
 def started(*arguments, streams="", **environment):
-    """A command in a shell, with its streams redirected."""
-    line = " ".join([sys.executable, "-m", "iaside_onnx", *map(str, arguments), streams])
+    """A command in a shell, with its streams redirected; None takes out of the environment."""
+    line = shlex.join([sys.executable, "-m", "iaside_onnx", *map(str, arguments)])
     return subprocess.run(
-        ["bash", "-c", line],
+        ["bash", "-c", f"{line} {streams}"],
         cwd=ROOT,
-        env={**os.environ, **environment},
+        env={name: to for name, to in {**os.environ, **environment}.items() if to is not None},
         capture_output=True,
         check=False,
         timeout=60,
     )
+
+
+@pytest.mark.parametrize("a_file", [False, True])
+def test_the_runtime_tells_nobody_of_its_use(tmp_path, a_file):
+    home = tmp_path / "home"
+    home.touch() if a_file else home.mkdir()
+    telling = {"HOME": str(home), "XDG_CACHE_HOME": "", "ORT_DISABLE_TELEMETRY": None}
+    done = started("inspect", graphs.small_network(tmp_path / "m.onnx"), "--json", **telling)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert a_file or not list(home.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -65,7 +75,7 @@ def started(*arguments, streams="", **environment):
 def test_a_gate_answers_whatever_its_streams_are(report, streams, encoding, code, score):
     verdict = 0 if score < 0 else 1
     done = started(
-        "gate", report, "--min-score", score, "--point", "--markdown -", streams=streams,
+        "gate", report, "--min-score", score, "--point", "--markdown", "-", streams=streams,
         PYTHONIOENCODING=encoding,
     )  # fmt: skip
     assert done.returncode == (verdict if code is None else code)

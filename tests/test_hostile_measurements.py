@@ -168,7 +168,7 @@ def test_a_report_that_says_no_size_is_not_foretold_from(sound):
     ],
 )
 def test_a_file_of_another_kind_is_called_by_its_name(iaside, files, command, message):
-    result = iaside(*command.format(**vars(files)).split())
+    result = iaside(*(word.format(**vars(files)) for word in command.split()))
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stderr.count("\n") == 1

@@ -413,7 +413,7 @@ def test_the_derived_numbers_in_the_first_format_are_the_readers():
 def test_a_small_fuzz_run_finds_nothing(tmp_path):
     command = [sys.executable, ROOT / "tools" / "fuzz", "--failures", tmp_path / "failures"]
     counts = ["--onnx", "200", "--arrays", "200", "--seed", "3"]
-    counts += ["--reports", "60", "--measurements", "60", "--libraries", "20"]
+    counts += ["--reports", "60", "--measurements", "60", "--libraries", "20", "--sides", "200"]
     counts += ["--sets", "200"] if find_spec("pyarrow") else []
     result = subprocess.run(
         [*map(str, command), *counts], capture_output=True, text=True, check=False, cwd=tmp_path

@@ -74,7 +74,7 @@ def test_digest_sees_every_change(photographs):
 
 
 def odd_pictures(folder):
-    """One photograph saved as grey, palette, CMYK, 16-bit, with transparency and rotated."""
+    """One photograph in other modes, depths and formats, with transparency, frames and rotated."""
     rng = np.random.default_rng(0)
     base = Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8))
     deep = Image.fromarray(np.asarray(base.convert("L")).astype(np.uint16) * 257)
@@ -85,6 +85,7 @@ def odd_pictures(folder):
         "palette.png": base.quantize(64),
         "cmyk.jpg": base.convert("CMYK"),
         "deep.png": deep,
+        "fractions.tif": Image.fromarray(rng.random((20, 24), np.float32) * 300),
         "opaque.png": base.convert("RGBA"),
         "alpha.png": base.convert("RGBA"),
     }
@@ -92,7 +93,11 @@ def odd_pictures(folder):
     for name, picture in pictures.items():
         picture.save(folder / name)
     base.save(folder / "rotated.jpg", exif=exif)
-    return [*pictures, "rotated.jpg"]
+    further = [base.transpose(Image.Transpose.ROTATE_180)]
+    several = ["frames.gif", "frames.tif", "frames.webp", "views.mpo"]
+    for name in several:
+        base.save(folder / name, save_all=True, append_images=further)
+    return [*pictures, "rotated.jpg", *several]
 
 
 def test_odd_photographs_are_converted_as_torchvision_does(tmp_path):
@@ -108,10 +113,14 @@ def test_odd_photographs_are_converted_as_torchvision_does(tmp_path):
     oddities = [picture_oddities(source.picture(number)) for number in range(len(names))]
     assert [name for name, found in zip(names, oddities, strict=True) if any(found)] == [
         "deep.png",
+        "fractions.tif",
         "alpha.png",
         "rotated.jpg",
+        "frames.gif",
+        "frames.tif",
+        "frames.webp",
     ]
-    assert np.sum(oddities, axis=0).tolist() == [1, 1, 1]
+    assert np.sum(oddities, axis=0).tolist() == [1, 1, 1, 1, 3]
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,15 @@ def test_files_of_class_names(tmp_path, file, text):
     assert read_class_names(tmp_path / file) == NAMES
 
 
+@pytest.mark.parametrize(
+    "text", ["id,name\n0,cat,x\n1,dog,x\n", ",name\ncat\ndog\n", "id,name,x\n0,cat\n1,dog\n"]
+)
+def test_class_names_below_a_header_of_other_columns_are_refused(tmp_path, text):
+    (tmp_path / "n.csv").write_text(text)
+    with pytest.raises(DataError, match=r"n\.csv: is not a list of class names"):
+        read_class_names(tmp_path / "n.csv")
+
+
 def test_names_with_synonyms_ids_and_numbers(tmp_path):
     index = ClassIndex(
         ["German shepherd, alsatian", "n02123045 tabby, tabby cat", "crane", "crane"]
@@ -200,6 +209,11 @@ def test_folders_named_by_numbers(tmp_path, name):
     assert {name.partition("/")[0] for name in report.image_ids} == set(found)
     for name, label in zip(report.image_ids, report.labels, strict=True):
         assert label == found[name.partition("/")[0]]
+
+
+def test_a_single_class_is_spoken_of_as_one(tmp_path):
+    _, said, _ = audit(model(tmp_path / "m.onnx"), tree(tmp_path / "d", ["tench"], labels=[0]))
+    assert "are of 1 class, the model has 10: they are taken as class 0;" in "".join(said)
 
 
 def test_litter_is_no_class_and_an_empty_class_keeps_its_number(tmp_path):
@@ -357,6 +371,7 @@ BAD_TABLES = {
     "missing files": (lines("{f},{c}", "file,label\n") + "a.png,3\nb.png,1\n", "and 1 more"),
     "one too high": (lines("val/{f},{c}", "file,label\n"), "not in .*val but in .*IMAGES"),
     "no label": (lines("{f},", "file,label\n"), "line 2: 0_0.png has no label"),
+    "no file's name": (lines("9" * 300 + "{f},{c}", "file,label\n"), "must be a path inside"),
     "elsewhere": (lines("C:\\val\\{f},{c}", "file,label\n"), "must be a path inside"),
     "which column": (lines("{f},{c},{c}", "file_name,fine,coarse\n"), "fine, coarse: give"),
     "numbers alone": (lines("{c}"), "ILSVRC.*not the model's order.*meta.mat"),

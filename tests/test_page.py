@@ -327,6 +327,25 @@ def test_a_way_over_the_root_is_not_told(iaside, tmp_path, monkeypatch, photogra
     assert "FOLDER/names.txt" in words
 
 
+@pytest.mark.parametrize(
+    "way",
+    [None, "", 5, True, ["a"], {"a": 1}, "a\nb", "\x1b[2J", "<script>1", "$(id)", "'", "-x"],
+)
+def test_ways_that_a_stranger_tells_are_one_word_of_a_command(way):
+    report = made_report()
+    strange = dataclasses.replace(report, run={**report.run, "paths": {"model": way}})
+    text = page([strange])
+    assert "<script>1" not in text
+    assert "\x1b" not in text
+    command = re.search(r"To make this report again: (.*?) Copy", Markup(text).text)[1]
+    words = shlex.split(command)
+    assert words[3] == report.data["source"]
+    if not isinstance(way, str) or not way:
+        assert words[2] == f"FOLDER/{report.model['path']}"
+    elif way.isprintable():
+        assert words[2] == {"-x": "./-x"}.get(way, way)
+
+
 def test_labels_of_a_file_stand_in_every_command_that_looks_at_the_images(
     iaside, tmp_path, monkeypatch, photographs
 ):

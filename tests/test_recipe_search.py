@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -91,7 +92,7 @@ def test_the_recipe_it_writes_gives_the_accuracy_it_promises(iaside, tmp_path, c
     best = found["candidates"][0]
     assert best["values"] == "inception, BGR"
     assert load_preprocess(str(recipe)).recipe() == best["preprocess"]
-    words = found["search"]["command"].split()
+    words = shlex.split(found["search"]["command"])
     assert words[:2] == ["iaside", "analyze"]
     words[words.index("report.h5")] = str(tmp_path / "r.h5")
     done = iaside(*words[1:], "--samples", 0, "--bands", 1, "--json")

@@ -298,6 +298,7 @@ def test_thresholds_decide_what_the_model_says_of_itself(tmp_path, tagged, iasid
         ("slow,0.5\n", "has 1 thresholds, but the model has 4 classes"),
         ("a,b,c\n", "is no list of thresholds"),
         ('["x", 1, 2, 3]', "the threshold of class 0 is 'x'"),
+        (f"[{10**400}, 1, 2, 3]", "the threshold of class 0 is '1000"),
     ],
 )
 def test_thresholds_that_do_not_fit_are_refused_in_one_line(tmp_path, tagged, text, error):

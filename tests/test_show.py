@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shlex
 from dataclasses import replace
 from shutil import copy
 
@@ -62,7 +63,8 @@ def test_commands_that_come_next_can_be_typed(folder):
 def test_what_compares_says_what_comes_next(folder, tmp_path, iaside):
     made(profiles(30, seed=1), name="other").save(tmp_path / "other.h5")
     compared = iaside("compare", folder / "a.h5", tmp_path / "other.h5").stdout
-    gate = f"Next: iaside gate {tmp_path / 'other.h5'} --baseline {folder / 'a.h5'} --max-drop 0.02"
+    words = ["gate", tmp_path / "other.h5", "--baseline", folder / "a.h5", "--max-drop", "0.02"]
+    gate = f"Next: iaside {shlex.join(map(str, words))}"
     assert gate in compared
     assert "Next" not in iaside("compare", folder / "a.h5", tmp_path / "other.h5", "--json").stdout
 
@@ -143,7 +145,7 @@ def test_a_folder_is_listed(folder, iaside):
     listed = iaside("show", folder)
     assert listed.exit_code == 0, listed.stderr
     assert "3 results" in listed.stdout
-    assert f"iaside rank {folder}" in listed.stdout
+    assert f"iaside rank {shlex.quote(str(folder))}" in listed.stdout
     rows = rows_of(iaside("show", folder, "--csv").stdout)
     assert [row["command"] for row in rows] == ["analyze", "robustness", ""]
     assert "no report" in rows[2]["says"]

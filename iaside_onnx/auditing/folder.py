@@ -14,7 +14,7 @@ import numpy as np
 from .. import __version__
 from ..errors import ReportError, UsageError
 from ..results.audit import ABOUT, ANALYSIS, DAMAGE, PAGE, ROBUSTNESS, SUMMARY
-from ..results.audit_about import read_about
+from ..results.audit_about import FORMAT, VERSION, read_about
 from ..spelling import option
 from ..storage.output_file import (
     SCRATCH,
@@ -26,7 +26,6 @@ from ..storage.output_file import (
 from ..storage.partial import partial_path
 from ..storage.regular_file import real_path, why
 
-FORMAT, VERSION = "iaside-audit", 1
 RECIPE = "recipe.toml"
 # Where a finished audit waits until the one that replaces it has measured something.
 _ASIDE = f"{SCRATCH}replaced"
@@ -107,13 +106,8 @@ class AuditFolder:
             content = read_about(path)
         except FileNotFoundError as error:
             raise ReportError(f"{path}: cannot be read: {why(error)}") from error
-        if content.get("format") != FORMAT:
+        if not content.keys() >= {"format", "format_version"}:
             raise ReportError(f"{path}: is damaged; use {option('overwrite', True)} to start again")
-        if content.get("format_version") != VERSION:
-            raise ReportError(
-                f"{path}: is of another version of iaside ({content.get('iaside_version')}); use "
-                f"{option('overwrite', True)} to start again"
-            )
         return content
 
     def write(self, **values: Any) -> None:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ..errors import DataError, PictureError, one_line
 from ..listener import Listener
 from ..spelling import option
+from ..storage.npy_file import read_header
 from .array_labels import (
     ArrayNames,
     Held,
@@ -155,7 +156,7 @@ def _npy_array(path: Path) -> _InPlace:
     """The array of a ``.npy``, left in place."""
     try:
         with path.open("rb") as stream:
-            shape, fortran, dtype = _read_header(stream)
+            shape, fortran, dtype = read_header(stream)
             start = stream.tell()
         count = math.prod(shape) * dtype.itemsize
         if dtype.hasobject or fortran or min(shape, default=0) < 0:
@@ -187,23 +188,16 @@ class _InPlace:
         return np.fromfile(self.path, self.dtype, offset=self.offset).reshape(self.shape)
 
 
-def _read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    version = npy.read_magic(stream)
-    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, fortran, dtype = read(stream)
-    return shape, fortran, dtype
-
-
 def _shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
     with archive.open(f"{name}.npy") as stream:
-        return _read_header(stream)[0]
+        return read_header(stream)[0]
 
 
 def _npz_array(path: Path, archive: zipfile.ZipFile, name: str, *, in_place: bool) -> Any:
     """One member, left in place where it is stored as it is, else unpacked within bounds."""
     entry = archive.getinfo(f"{name}.npy")
     with archive.open(entry) as stream:
-        shape, fortran, dtype = _read_header(stream)
+        shape, fortran, dtype = read_header(stream)
         header = stream.tell()
         size = math.prod(shape) * dtype.itemsize
         if dtype.hasobject or min(shape, default=0) < 0:

@@ -286,9 +286,9 @@ def _from_rows(path: Path, lines: list[str]) -> list[str] | None:
     header = [folded(cell) for cell in rows[0]]
     named = [c for c, cell in enumerate(header) if cell in _NAME_COLUMNS]
     counted = [c for c, cell in enumerate(header) if cell in _INDEX_COLUMNS]
+    width = len(header)
     if named or counted:
         rows = rows[1:]
-    width = len(rows[0]) if rows else 0
     if not rows or any(len(row) != width for row in rows):
         return None
     columns = list(zip(*rows, strict=True))

@@ -25,6 +25,8 @@ from .pictures import ImageSource, check_bytes, class_number, is_picture, relati
 from .tree import advice, entries, is_litter, left_over, look_below, nesting, passed_over
 
 _LABEL_SUFFIXES = {".csv", ".tsv", ".jsonl", ".json", ".txt"}
+# Bytes of the name of a file or folder, on usual file systems.
+_LONGEST_PART = 255
 # Beginnings of the names of files that usually hold labels.
 _LABEL_FILES = ("metadata", "label", "annotation", "val", "test", "ground", "loc_", "classes")
 
@@ -314,7 +316,10 @@ def _inside(root: Path, name: str) -> str | None:
             return None
     if ":" in name[:3]:  # a drive, or a place elsewhere
         return None
-    return relative_name(name) or None
+    found = relative_name(name)
+    if not found or any(len(part.encode()) > _LONGEST_PART for part in found.split("/")):
+        return None
+    return found
 
 
 def pictures_by_stem(root: Path) -> dict[str, list[str]]:

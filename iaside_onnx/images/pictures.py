@@ -41,6 +41,17 @@ MAX_PIXELS = 120_000_000
 MAX_BYTES = 4 * MAX_PIXELS
 _MAX_NAME = 1024
 _EXIF_ORIENTATION = 0x0112
+# What a picture may carry, in the order of `picture_oddities`, and what becomes of it.
+ODDITIES = (
+    "carry an EXIF orientation; it is not applied, as in torchvision's loader",
+    "have 16 bits or more a channel; values above 255 are clipped, as in torchvision's loader: "
+    "convert them to 8 bits first",
+    "hold fractions; they are cut to whole numbers from 0 to 255, as in torchvision's loader: "
+    "convert them to 8 bits first",
+    "have transparent pixels; the colours stored under them are used, as in torchvision's loader: "
+    "put them on a background first",
+    "hold several frames; the first is used, as in torchvision's loader",
+)
 # Filters of warnings belong to the whole process.
 _quiet = threading.Lock()
 
@@ -154,18 +165,22 @@ def size_of(picture: Picture) -> tuple[int, int]:
     return int(picture.shape[0]), int(picture.shape[1])
 
 
-def picture_oddities(picture: Picture) -> tuple[int, int, int]:
-    """Whether a picture has an EXIF rotation, 16 bits or more a channel, transparent pixels."""
-    rotated = transparent = False
+def picture_oddities(picture: Picture) -> tuple[int, ...]:
+    """Whether a picture has each of what `ODDITIES` names."""
     if not isinstance(picture, Image.Image):
-        return 0, 0, 0
+        return (0,) * len(ODDITIES)
+    rotated = transparent = several = False
     with suppress(Exception):  # metadata in disorder turn no picture
         rotated = picture.getexif().get(_EXIF_ORIENTATION, 1) != 1
     if picture.has_transparency_data:
         with suppress(Exception):  # a palette in disorder
             lowest, _ = picture.convert("RGBA").getchannel("A").getextrema()
             transparent = isinstance(lowest, int) and lowest < 255
-    return int(rotated), int(picture.mode.startswith("I")), int(transparent)
+    if picture.format != "MPO":  # of a camera: further frames are views of the same
+        with suppress(Exception):  # a damaged further one
+            several = bool(getattr(picture, "is_animated", False))
+    deep, fractions = picture.mode.startswith("I"), picture.mode == "F"
+    return tuple(map(int, (rotated, deep, fractions, transparent, several)))
 
 
 def is_picture(name: str) -> bool:

@@ -30,6 +30,7 @@ from .folders import (
     no_pictures,
 )
 from .parquet import parquet_pictures
+from .pictures import ODDITIES as ODDITIES
 from .pictures import ImageSource, relative_name
 from .pictures import Picture as Picture
 from .pictures import picture_oddities as picture_oddities

@@ -28,6 +28,7 @@ from ..onnx_file.artifact import Artifact
 from ..plurals import counted, plural
 from ..settings import TEMPERATURES, Settings
 from ..spelling import option
+from ..storage.npy_file import read_npy
 from ..storage.regular_file import check_regular
 from .small_graph import SmallGraph, normalised
 
@@ -136,10 +137,7 @@ def _read(path: Path, width: int | None = None) -> NDArray[np.float64]:
     name = "class_embeddings"
     check_regular(path, UsageError, option(name, str(path)))
     try:
-        with path.open("rb") as stream:
-            rows = np.load(stream, allow_pickle=False)
-        if not isinstance(rows, np.ndarray):
-            raise ValueError("it holds several arrays, as a .npz does; save one by numpy.save")
+        rows = read_npy(path)
     except OSError as error:
         why = f"cannot be read ({error.strerror or error})"
         raise InvalidOption(name, str(path), why) from error

@@ -18,6 +18,7 @@ from ..listener import Listener
 from ..onnx_file.artifact import Artifact
 from ..onnx_file.tensors import Tensor, shape_text
 from ..spelling import option
+from ..storage.npy_file import read_npy
 from ..storage.regular_file import check_regular
 
 # Numbers in one value; larger ones are no flags, sizes or embeddings.
@@ -134,8 +135,7 @@ def _value(tensor: Tensor, text: str) -> NDArray[Any]:
     if text.lower().endswith(".npy"):
         check_regular(Path(text), UsageError, f"{option('set', tensor.name)}: {text}")
         try:
-            with Path(text).open("rb") as stream:
-                value = np.load(stream, allow_pickle=False)
+            value = read_npy(Path(text))
         except (OSError, ValueError, EOFError) as error:
             why = f"{text}: cannot be read as a .npy file ({error})"
             raise InvalidOption("set", tensor.name, why) from error

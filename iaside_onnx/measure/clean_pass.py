@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArtifactError, said
-from ..images.sample import Sample, picture_oddities
+from ..images.sample import ODDITIES, Sample, picture_oddities
 from ..inference.classifier import Classifier
 from ..inference.model import OutOfMemoryError, RunError
 from ..inference.steadiness import difference
@@ -36,14 +36,6 @@ _MIXED_TOLERANCE, _MIXED_TOLERANCE_11_BITS = 2e-3, 1e-2
 # Where all of a graph is float32, on the CPU: the share of the spread of scores between images, and
 # the share of the largest score, that only images which change each other pass both.
 _MIXED_SPREAD, _MIXED_ROUNDING = 1e-3, 2e-5
-# What pictures may carry, by `picture_oddities`, and what becomes of it.
-_ODDITIES = (
-    "carry an EXIF orientation; it is not applied, as in torchvision's loader",
-    "have 16 bits or more a channel; values above 255 are clipped, as in torchvision's loader: "
-    "convert them to 8 bits first",
-    "have transparent pixels; the colours stored under them are used, as in torchvision's loader: "
-    "put them on a background first",
-)
 
 
 @dataclass(frozen=True)
@@ -98,7 +90,7 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
     """
     sample, listener, classifier = subject.sample, subject.listener, subject.classifier
     form, answers = classifier.form, _Answers(subject)
-    statistics, oddities = SampleStatistics(), np.zeros(len(_ODDITIES), int)
+    statistics, oddities = SampleStatistics(), np.zeros(len(ODDITIES), int)
     one_by_one = form.fixed_batch is None and mixes_images(sample, classifier, listener)
     decoded = decoded_positions(subject, whole_sample=whole_sample)
     numbers = max(form.features, classifier.model.output_numbers)
@@ -117,7 +109,7 @@ def clean_pass(subject: Subject, *, whole_sample: bool) -> CleanPass:
         if positions:
             raw = _scores(subject, np.stack(images), positions, group, one_by_one=one_by_one)
             answers.add(positions, raw)
-    for pictures, oddity in zip(oddities, _ODDITIES, strict=True):
+    for pictures, oddity in zip(oddities, ODDITIES, strict=True):
         if pictures:
             listener.warning(f"{counted(pictures, 'picture')} {oddity}")
     return answers.finished(statistics, one_by_one=one_by_one)

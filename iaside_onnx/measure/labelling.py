@@ -19,6 +19,7 @@ from ..images.sample import Reading, Sample
 from ..images.tree import look_below
 from ..inference.classifier import Classifier
 from ..listener import Listener
+from ..plurals import counted
 from ..spelling import option
 from .model_names import ModelNames, model_names
 
@@ -352,9 +353,13 @@ def class_targets(sample: Sample, classifier: Classifier, listener: Listener) ->
     background = classes == _WITH_BACKGROUND and not offset
     known = background and names is not None and len(names) == classes - 1
     if names is not None and len(names) + offset < classes and not known:
+        places = f"classes {offset} to {offset + len(names) - 1}"
+        if len(names) == 1:
+            places = f"class {offset}"
+        few = counted(len(names), "class", "classes")
         listener.warning(
-            f"the images are of {len(names)} classes, the model has {classes}: they are taken as "
-            f"classes {offset} to {offset + len(names) - 1}; if that is wrong use "
+            f"the images are of {few}, the model has {classes}: they are taken as {places}; if "
+            "that is wrong use "
             f"{option('class_names')}, {option('labels')} or {option('label_offset')}"
         )
     if names is None and not offset and _count_from_one(sample.source.labels, classes):

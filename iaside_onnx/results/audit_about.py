@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ReportError, said
+from ..spelling import option
 from ..storage.regular_file import read_bounded, why
 from ..storage.value_rules import (
     MOST_COUNT,
@@ -26,6 +27,7 @@ from ..storage.value_rules import (
     whole,
 )
 
+FORMAT, VERSION = "iaside-audit", 1
 _MOST_BYTES = 1 << 20
 _DAMAGED = "remove it, or audit again"
 # What is read here of single options; all others go to a measurement, which checks them.
@@ -70,6 +72,11 @@ _RULES: dict[str, Rule] = {
 _OF_INPUT = ("sha256", "input", "found", "recipe", "available")
 
 
+def _version(content: dict[str, Any]) -> str:
+    """What wrote it, a stranger perhaps."""
+    return str(content.get("iaside_version"))[:20]
+
+
 def read_about(path: Path) -> dict[str, Any]:
     """What was asked and found; every key of it may be missing.
 
@@ -77,7 +84,8 @@ def read_about(path: Path) -> dict[str, Any]:
     ------
     FileNotFoundError
     ReportError
-        It cannot be read, is no JSON object, or holds a value that it cannot have.
+        It cannot be read, is no JSON object, is of another version, or holds a value that it cannot
+        have.
     """
     try:
         content = parse(path.name, read_bounded(path, _MOST_BYTES, ReportError).decode())
@@ -88,6 +96,13 @@ def read_about(path: Path) -> dict[str, Any]:
     except (WrongContentError, UnicodeDecodeError) as error:
         reason = said(error) if isinstance(error, WrongContentError) else "it is no text"
         raise ReportError(f"{path}: is damaged: {reason}; {_DAMAGED}") from error
+    if content.get("format", FORMAT) != FORMAT:
+        raise ReportError(f"{path}: is damaged: it says that it is another file; {_DAMAGED}")
+    if content.get("format_version", VERSION) != VERSION:
+        raise ReportError(
+            f"{path}: is of another version of iaside ({_version(content)}); read the folder with "
+            f"that, or audit again with {option('overwrite', True)}"
+        )
     wrong = [name for name, rule in _RULES.items() if name in content and not rule(content[name])]
     wrong += [name for name in _OF_INPUT if "input" in content and name not in content]
     if wrong:

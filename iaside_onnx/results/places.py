@@ -29,7 +29,7 @@ def found(recorded: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]
     }
 
 
-def joined_ways(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def joined_ways(runs: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:
     """The ways that hold for all parts of a sample, by their use.
 
     Where parts have different ways to a file no command finds it from all their folders: it is
@@ -61,7 +61,8 @@ def looking(images: str, given: Mapping[str, str | None]) -> list[str]:
     return ["--data", path_word(images), *options]
 
 
-def _ways(run: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A stranger's report may hold anything there."""
+def _ways(run: Mapping[str, Any]) -> dict[str, str | None]:
+    """A stranger's report may hold anything there; what is no path is as good as unknown."""
     ways = run.get("paths")
-    return ways if isinstance(ways, Mapping) else {}
+    known = ways if isinstance(ways, Mapping) else {}
+    return {use: way if isinstance(way, str) and way else None for use, way in known.items()}

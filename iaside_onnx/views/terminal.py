@@ -64,23 +64,13 @@ class _Speed(ProgressColumn):
 def listener(*, quiet: bool, progress: bool, unit: str = "forward passes") -> Listener:
     """A listener that writes to standard error; progress only to a terminal unless forced."""
     errors = Console(stderr=True, force_terminal=True if progress else None)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=BAR_WIDTH),
-        MofNCompleteColumn(),
-        _Speed(unit),
-        TextColumn("elapsed"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(compact=True),
-        console=errors,
-        disable=quiet or not (progress or errors.is_terminal),
-    )
+    bar = Progress(console=errors, disable=quiet or not (progress or errors.is_terminal))
     tasks: list[Any] = []
 
     def start(done: int, total: int) -> None:
         for before in tasks:  # where several runs follow each other, one bar shows the last
             bar.remove_task(before)
+        bar.columns = tuple(_columns(unit, total, errors.width))
         tasks[:] = [bar.add_task(unit, completed=done, total=total)]
         bar.start()
 
@@ -95,6 +85,22 @@ def listener(*, quiet: bool, progress: bool, unit: str = "forward passes") -> Li
         advance=advance,
         stop=bar.stop,
     )
+
+
+def _columns(unit: str, total: int, width: int) -> list[ProgressColumn]:
+    """What a line of progress shows where only so many characters are free: no number is cut."""
+    room = width - len(f"{unit} {total}/{total} left 00:00:00")
+    speed = _Speed(unit)
+    further: list[ProgressColumn] = []
+    if (longest := len(f" 100,000 {speed.unit}/s")) <= room:
+        room, further = room - longest, [speed]
+    if (longest := len(" elapsed 0:00:00")) + 1 + _LEAST_BAR <= room:
+        room, further = room - longest, [*further, TextColumn("elapsed"), TimeElapsedColumn()]
+    bar = [BarColumn(bar_width=min(BAR_WIDTH, room - 1))] if room > _LEAST_BAR else []
+    return [
+        TextColumn("{task.description}"), *bar, MofNCompleteColumn(), *further,
+        TextColumn("left"), TimeRemainingColumn(compact=True),
+    ]  # fmt: skip
 
 
 def _say(message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -83,13 +84,15 @@ def _touching(log: Path, folder: Path) -> dict[str, list[int]]:
     """System calls that name something in a folder: by kind, the how-manieth of it each is."""
     seen: dict[str, int] = {}
     found: dict[str, list[int]] = {}
+    # As strace writes names.
+    place = re.sub(rb"[^ -~]", lambda byte: b"\\%03o" % ord(byte[0]), os.fsencode(folder)).decode()
     for line in log.read_text(errors="replace").splitlines():
         match = re.match(r"(\w+)\(", line)
         if match is None:
             continue
         call = match[1]
         seen[call] = seen.get(call, 0) + 1
-        if f"{folder}/" in line:
+        if f"{place}/" in line:
             found.setdefault(call, []).append(seen[call])
     return found
 

@@ -1,4 +1,4 @@
-"""Mutated reports, measurements, ONNX files and image arrays, thrown at the readers.
+"""Mutated reports, measurements, models, images and files beside them, thrown at the readers.
 
     python tools/fuzz --reports 10000 --measurements 10000 --onnx 10000
     python tools/fuzz --replay fuzz-failures/report_files-0-17.h5
@@ -28,6 +28,7 @@ KINDS = {
     "arrays": "array_files",
     "sets": "set_files",
     "libraries": "library_files",
+    "sides": "side_files",
 }
 _WORDS = (*FINE, "unclear message", "traceback", "memory", "hang", "crash")
 

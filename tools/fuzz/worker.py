@@ -161,7 +161,8 @@ class Worker:
             return
         self.failures.mkdir(parents=True, exist_ok=True)
         stem = f"{self.kind}-{self.seed}-{number}"
-        for file in self.folder.iterdir():  # the case, and what may have to lie beside it
+        # The case, and what may have to lie beside it.
+        for file in filter(Path.is_file, self.folder.iterdir()):
             shutil.copy(file, self.failures / file.name.replace("case", stem))
         text = f"{word}\n{recipe}\n{detail}\n"
         (self.failures / f"{stem}.txt").write_text(text, errors="replace")
