@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import iaside_onnx as ia
+from iaside_onnx.corruptions.severity import IMAGENET_C
 from iaside_onnx.mathematics.correlation import correlations
 from tools.studies import counter_examples
 from tools.studies.__main__ import pages, told
@@ -17,7 +20,11 @@ from tools.studies.figures.common import Asked, importance
 from tools.studies.imagenet.jobs import networks
 from tools.studies.pages import filled
 from tools.studies.questions import QUESTIONS
-from tools.studies.rank_intervals import correlation, difference
+from tools.studies.rank_intervals import all_correlations, correlation, difference, with_ends
+from tools.studies.settings import table as settings
+from tools.studies.settings.gather import gather
+from tools.studies.settings.grid import VALUES
+from tools.studies.settings.study import DEFAULT, PUBLISHED
 from tools.studies.zoo_pictures import coefficients
 from tools.studies.zoo_reports import Shelf, part
 
@@ -127,6 +134,43 @@ def test_differences_of_correlations_are_over_the_same_networks():
     assert plain["l2 less linf"] == pytest.approx([value] * 3)
     assert again["l2"][:2] == pytest.approx(plain["l2"][:2])
     assert np.isnan(again["l2"][2])
+
+
+def test_coefficients_of_many_are_those_of_each_over_the_same_networks():
+    rng = np.random.default_rng(1)
+    rows, outcomes = rng.normal(size=(18, 12)), rng.normal(size=(2, 12))
+    found = all_correlations(rows, outcomes)
+    assert with_ends(found[:, 17, 1]) == correlation(rows[17], outcomes[1])
+    apart = found[:, 17, 0] - found[:, 3, 0]
+    assert with_ends(apart) == pytest.approx(difference(rows[17], rows[3], outcomes[0]))
+
+
+def test_tables_of_settings_are_made_of_the_games_that_every_network_has(tmp_path):
+    rng = np.random.default_rng(0)
+    games = [PUBLISHED, DEFAULT, replace(DEFAULT, absence="mean")]
+    names = [f"net{number}" for number in range(10)]
+    for name in names:
+        facts = {
+            "perturbations": list(IMAGENET_C), "clean_error": rng.uniform(),
+            "errors": rng.uniform(size=19).tolist(), "mpe": rng.uniform(size=19).tolist(),
+            "attacks": ["square-linf"], "adversarial_errors": [rng.uniform()],
+        }  # fmt: skip
+        kept = {game.name: rng.dirichlet(np.ones(8), 3).tolist() for game in games}
+        kept[DEFAULT.name] = kept[PUBLISHED.name]  # two settings that say the same
+        for folder, held in {"robustness": facts, **kept}.items():
+            if (folder, name) != (games[2].name, "net9"):
+                told = held if held is facts else {"sid": dict(zip(VALUES, held, strict=True))}
+                (tmp_path / folder).mkdir(exist_ok=True)
+                (tmp_path / folder / f"{name}.json").write_text(json.dumps(told))
+    made = settings.tables(gather(tmp_path))
+    assert [row[:2] for row in made["networks"][1:]] == [
+        [name, "confirms" if at % 2 else "chooses"] for at, name in enumerate(names)
+    ]
+    assert {row[0] for row in made["settings"][1:]} == {"gaussian", "clean accuracy alone"}
+    norms = [row for row in made["differences"] if row[0] == "norm"]
+    assert len(norms) == 15  # values and betas
+    assert {cell for row in norms for cell in row[9:]} == {"0.00"}
+    assert {row[0] for row in made["differences"][1:]} == {"norm", "value", "beta"}
 
 
 def test_pictures_of_the_figures_are_small():

@@ -91,7 +91,9 @@ QUESTIONS = {
     "settings": Question(
         "Which settings make the score predict damage best?",
         "evidence.md#which-settings",
-        _of(f"{_STUDIES}/settings", "settings", "chosen", "networks", "perturbations"),
+        _of(
+            f"{_STUDIES}/settings", "settings", "differences", "chosen", "networks", "perturbations"
+        ),
         (
             "python -m tools.zoo",
             "python -m tools.studies.settings run --models models/zoo --images demo/test "

@@ -7,17 +7,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from iaside_onnx.mathematics.correlation import (
     RESAMPLES,
-    approximate_ends,
     correlation_matrix,
     partial_correlation,
 )
 
 Interval = tuple[float, float, float]
+# Predictors at a time, so that the coefficients between them need little memory.
+_ROWS = 16
 
 
 def correlation(first: ArrayLike, outcome: ArrayLike) -> Interval:
     """Spearman's coefficient with its 95 % ends, networks resampled."""
-    return _with_ends(_resampled(first, outcome)[:, 0, 1])
+    return with_ends(_resampled(first, outcome)[:, 0, 1])
 
 
 def difference(
@@ -31,7 +32,22 @@ def difference(
         matrix = _resampled(first, second, outcome)
     else:
         matrix = partial_correlation(_resampled(first, second, outcome, held), 3)
-    return _with_ends(matrix[:, 0, 2] - matrix[:, 1, 2])
+    return with_ends(matrix[:, 0, 2] - matrix[:, 1, 2])
+
+
+def all_correlations(predictors: ArrayLike, outcomes: ArrayLike) -> NDArray[np.float64]:
+    """Spearman's coefficient of every predictor with every outcome, for `with_ends`.
+
+    Shape (1 + resamples, predictors, outcomes): of the networks, and of these resampled, the same
+    ones throughout, so that coefficients may be subtracted.
+    """
+    rows, against = np.asarray(predictors, np.float64), np.asarray(outcomes, np.float64)
+    count = len(against)
+    parts = [
+        _resampled(*rows[start : start + _ROWS], *against)[:, :-count, -count:]
+        for start in range(0, len(rows), _ROWS)
+    ]
+    return np.concatenate(parts, axis=1)
 
 
 def _resampled(*rows: ArrayLike) -> NDArray[np.float64]:
@@ -45,12 +61,7 @@ def _resampled(*rows: ArrayLike) -> NDArray[np.float64]:
     return correlation_matrix(np.concatenate([values[None], values[:, drawn].swapaxes(0, 1)]))
 
 
-def _with_ends(values: NDArray[np.float64]) -> Interval:
+def with_ends(values: NDArray[np.float64]) -> Interval:
+    """The first value, and the 95 % ends of the others, which are resamples of it."""
     low, high = np.nanpercentile(values[1:], (2.5, 97.5))
     return float(values[0]), float(low), float(high)
-
-
-def approximate(coefficient: float, networks: int) -> Interval:
-    """Spearman's coefficient with its approximate 95 % ends, from nothing but the coefficient."""
-    low, high = approximate_ends(coefficient, networks)
-    return coefficient, float(low), float(high)

@@ -32,7 +32,7 @@ from .imagenet.measure import keep_corrupted
 from .imagenet.statistics import LEAST_FAMILIES, effective_number
 from .markdown import interval, signed, table
 from .rank_intervals import Interval, correlation, difference
-from .settings.table import halves, spearman
+from .settings.study import halves, spearman
 
 NETWORKS, NAME = "spacings-networks.csv", "spacings.csv"
 NORMS = ("linf", "l2", "l1")

@@ -7,7 +7,8 @@ Half of the networks choose the settings, the other half confirm::
 
 ``run`` writes an analysis for each network and game, and a robustness report for each network,
 and beside each a JSON file with what ``table`` needs; what is there already is kept, so it can be
-stopped and started again. ``table`` writes the CSV files that lie beside this one.
+stopped and started again. ``table`` writes ``measured.npz`` beside this file, what was measured of
+every network, and the CSV files that follow from it.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import iaside_onnx as ia
 
 from ..faults import in_one_line
+from .gather import NAME, gather
 from .grid import VALUES, Game, games
 from .table import write_tables
 
@@ -54,7 +58,9 @@ def main() -> None:
     if given.command == "table":
         if not list(given.folder.glob("robustness/*.json")):
             parser.error(f"{given.folder}: holds no results; make them first: run --out")
-        write_tables(given.folder, given.out)
+        np.savez_compressed(given.out / NAME, **gather(given.folder))
+        with np.load(given.out / NAME) as measured:
+            write_tables(dict(measured), given.out)
     else:
         make(given)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,10 @@ from tools.studies.csv_files import read
 from tools.studies.markdown import interval, signed, table
 from tools.studies.rank_intervals import difference
 
-from .table import ENDS
+from .grid import ABSENCES, BETAS, NORMS, SAMPLED_FROM
+from .table import ENDS, OF_SETTING
 
 _HERE = Path(__file__).parent
-_ABSENCES = ("gaussian", "replace", "mean", "zero")
 # Columns of settings.csv by their heads in the guide.
 _ALL = "mPE"
 _SHOWN = {
@@ -27,6 +29,18 @@ _SHOWN = {
     "mean error": "mean error",
     "Square Attack": "error under square-linf",
 }
+_COMPARED = {
+    _ALL: _ALL, **{name: _SHOWN[name] for name in ("added error", "mean error", "Square Attack")},
+}  # fmt: skip
+_VALUES = {"log-prob": "log-probability", "prob": "probability"}
+# What is set in place of what the default has, one at a time: its column, its cell, its words.
+_CHANGES = (
+    *(("absence", other, f"{other} absence less gaussian") for other in ABSENCES[1:]),
+    ("value", "prob", "probability less log-probability"),
+    *(("M", str(count), f"M = {count} less M = 8") for count in (4, SAMPLED_FROM)),
+    *(("beta", str(beta), f"beta {beta} less 0.75") for beta in (BETAS[0], BETAS[-1])),
+    ("T", "auto", "fitted temperature less 1"),
+)
 _OUTCOMES = {
     "mpe": "mPE",
     "relative_mce": "relative mCE",
@@ -58,7 +72,12 @@ _LESS = {
 
 def tables() -> dict[str, str]:
     """The tables of the settings, by what they answer."""
-    return {"which settings": which_settings(), "chosen and confirmed": chosen()}
+    return {
+        "which settings": which_settings(),
+        "l2 less linf": less_square(),
+        "one change": one_change(),
+        "chosen and confirmed": chosen(),
+    }
 
 
 def zoo_tables() -> dict[str, str]:
@@ -78,28 +97,55 @@ def which_settings() -> str:
         for row in read("settings.csv", _HERE)
         if (row["M"], row["T"], row["beta"]) == ("8", "1", "0.75")
     }
-    order = [(absence, "linf") for absence in _ABSENCES]
-    order += [(absence, norm) for absence in _ABSENCES for norm in ("l2", "l1")]
     return table(
         ("absence", "norm", "mPE, log-probability", "mPE, probability", *_SHOWN),
         (
             (
                 *game,
-                *(_with_ends(held[(*game, value)], _ALL) for value in ("log-prob", "prob")),
+                *(_with_ends(held[(*game, value)], _ALL) for value in _VALUES),
                 *(
-                    f"{held[(*game, 'log-prob')][column]} / {held[(*game, 'prob')][column]}"
+                    " / ".join(held[(*game, value)][column] for value in _VALUES)
                     for column in _SHOWN.values()
                 ),
             )
-            for game in order
+            for game in product(ABSENCES, NORMS)
         ),
     )
 
 
+def less_square() -> str:
+    """Round bands less square ones, everything else alike."""
+    rows = _differences("norm", "l2", "linf")
+    return table(
+        ("l2 less linf, absence", "value", *_COMPARED),
+        (
+            (absence, words, *_compared(rows[absence, "", "8", "1", value, "0.75"]))
+            for absence in ABSENCES
+            for value, words in _VALUES.items()
+        ),
+    )
+
+
+def one_change() -> str:
+    """Settings that differ in one thing from the default ones, and from those with square bands."""
+    outcomes = ("mPE", "mean error")
+    base = {"absence": "gaussian", "M": "8", "T": "1", "value": "log-prob", "beta": "0.75"}
+    made = []
+    for column, first, words in _CHANGES:
+        rows = _differences(column, first, base[column])
+        cells = [words]
+        for norm in ("l2", "linf"):
+            alike = base | {"norm": norm, column: ""}
+            row = rows.get(tuple(alike[name] for name in OF_SETTING))
+            cells += [_with_ends(row, name) if row else "" for name in outcomes]
+        made.append(cells)
+    head = (f"{name}, {norm}" for norm in ("l2", "linf") for name in outcomes)
+    return table(("one change", *head), made)
+
+
 def chosen() -> str:
     """What one half of the networks chooses, on the other half."""
-    rows = read("chosen.csv", _HERE)
-    numbers = ("confirming half", "as published, confirming half")
+    numbers = ("confirming half", "as published, confirming half", "chosen less published")
     return table(
         ("outcome", "chosen", "choosing half", *numbers),
         (
@@ -109,9 +155,22 @@ def chosen() -> str:
                 row["choosing half"],
                 *(_with_ends(row, name) for name in numbers),
             )
-            for row in rows
+            for row in read("chosen.csv", _HERE)
         ),
     )
+
+
+def _differences(column: str, first: str, second: str) -> dict[tuple[str, ...], dict[str, str]]:
+    """Rows of differences.csv of two settings, by what these have alike."""
+    return {
+        tuple(row[name] for name in OF_SETTING): row
+        for row in read("differences.csv", _HERE)
+        if (row["differs in"], row["first"], row["second"]) == (column, first, second)
+    }
+
+
+def _compared(row: dict[str, str]) -> Iterator[str]:
+    return (_with_ends(row, column) for column in _COMPARED.values())
 
 
 def _with_ends(row: dict[str, str], column: str) -> str:
