@@ -128,6 +128,8 @@ def test_the_screen_elsewhere(audit, width, capsys, monkeypatch):
     found = shown(audit, width, capsys, monkeypatch)
     text = "\n".join(found)
     assert ("impulse noise, from severity 1 on: 0 % [" in text) is (width != 60)
+    assert ("weakest corruption, it keeps (clean 100 %, guessing 0 %)" in text) is (width != 60)
+    assert ("below 0 %: worse than guessing (10 %)" in text) is (width != 60)
     assert "\x1b" not in text
     assert all("FOLDER" not in line or width for line in found if line.startswith(" " * 18))
     command = next(line for line in found if "iaside gate" in line)
@@ -239,9 +241,10 @@ def test_how_sure_names_what_is_open(tmp_path):
 def test_what_may_be_wrong_with_the_images_is_looked_at_with_the_labels_that_were_used(tmp_path):
     few = Audit(folder=tmp_path, robustness=measured(RIGHT // 3, 20, 18))
     assert few.next[0].endswith(": iaside inspect MODEL --data IMAGES")
-    for about in ({"found": {"labels": "p/labels.csv"}}, {"asked": {"labels": "p/labels.csv"}}):
-        (step,) = replace(few, about=about).next
-        assert step.endswith("iaside inspect MODEL --data IMAGES --labels p/labels.csv")
+    given = {"labels": "p q/l.csv", "columns": "a,b"}
+    told = replace(few.robustness, data={**few.robustness.data, **given})
+    (step,) = replace(few, robustness=told).next
+    assert step.endswith("inspect MODEL --data IMAGES --labels 'p q/l.csv' --columns a,b")
 
 
 def test_pictures_of_ones_own_are_not_called_corruptions(tmp_path):
@@ -332,6 +335,26 @@ def test_what_a_severity_and_a_band_are_is_said_where_they_first_stand():
     assert re.match(r"Gaussian noise, severity 3 of 5: of \d+ points of accuracy lost", texts[0])
     assert texts[0].endswith("through bands 4 to 7 (of bands 0 to 7, low to high frequency).")
     assert re.match(r"Fog 5: of .* in through band 0\.$", texts[1])
+
+
+def test_every_group_that_is_hurt_has_its_reason_or_is_named():
+    found = verdicts(measured(RIGHT // 3))
+    damage = made_damage((0.0, 0.02, 0.02, 0.04, 0.2, 0.3, 0.3, 0.2), 60)
+    hurt = [group.kind for group in found.groups.values() if group.verdict == "not robust"]
+    assert len(hurt) == 4
+    assert len(why_words(found, {kind: [damage] for kind in hurt}, None)) == 4
+    *_, one = why_words(found, {kind: [damage] for kind in hurt[:3]}, None)
+    assert one == f"Why {hurt[3]} hurts was not measured."
+    *_, more = why_words(found, {hurt[0]: [damage]}, None)
+    assert more.endswith(" hurt was not measured.")
+    assert all(kind in more for kind in hurt[1:])
+
+
+def test_less_than_guessing_is_explained_only_where_it_is_seen(tmp_path):
+    worse = Audit(folder=tmp_path, robustness=measured(RIGHT * [[1], [0], [1], [1], [1]]))
+    better = Audit(folder=tmp_path, robustness=measured(RIGHT * 0 + 50))
+    assert "Below 0\N{NO-BREAK SPACE}%: worse than guessing" in audit_page(worse)
+    assert "worse than guessing" not in audit_page(better)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 import iaside_onnx as ia
 from iaside_onnx import bundled
 from iaside_onnx.cli import main
+from iaside_onnx.page.repeat import measuring, model_and_images, repetition
 
 from .conftest import ROOT
 
@@ -90,6 +91,22 @@ def test_the_demo_is_an_audit_of_it(iaside, tmp_path, monkeypatch):
     assert options["as_json"] is True
 
 
+@pytest.mark.parametrize("name", ["model", "model-v2", "model-qdq", "model-v2-qdq"])
+def test_commands_that_its_reports_suggest_run_in_the_copy(
+    copied, name, iaside, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(copied)
+    report = ia.load(Path("analyses", f"{name}.h5"))
+    again, measured = repetition(report).words, measuring(report).words
+    assert again[2:4] == measured[2:4] == list(model_and_images(report))
+    model, images = map(Path, again[2:4])
+    assert hashlib.sha256(model.read_bytes()).hexdigest() == report.model["sha256"]
+    assert images.is_dir()
+    if name == "model-qdq":
+        done = iaside(*again[1:], "--samples", 7, "--bands", 2, "-o", tmp_path / "again.h5")
+        assert done.exit_code == 0, done.stderr
+
+
 def examples(name):
     text = (
         inspect.cleandoc(main.commands[name].help)
@@ -138,7 +155,7 @@ def test_every_example_of_every_help_runs_in_a_copy(name, copied, iaside, tmp_pa
 
 def test_it_makes_the_wheel_little_larger():
     held = [path for path in bundled.FOLDER.rglob("*") if path.suffix not in ("", ".py", ".pyc")]
-    assert len(held) == 63 + 2 + 4 + 4 + 3
+    assert len(held) == 63 + 4 + 4 + 4 + 3
     assert sum(len(zlib.compress(path.read_bytes())) for path in held) < 1_500_000
 
 

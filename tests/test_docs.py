@@ -147,7 +147,19 @@ def test_no_long_table_of_results_and_no_heavy_picture():
     for page in set(PAGES) - {"format.md"}:  # a reference
         runs = re.findall(r"(?:^\|.*\n)+", read(page), re.MULTILINE)
         assert all(len(run.splitlines()) <= 40 for run in runs), page
-    assert (DOCS / "how-it-works.png").stat().st_size < 80_000
+    for name in ("how-it-works.png", "how-it-works-dark.png"):
+        assert (DOCS / name).stat().st_size < 80_000
+
+
+def test_the_site_shows_the_dark_form_of_a_picture_in_the_dark(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    shown = importlib.import_module("docs_hooks").on_page_markdown
+    both = shown("![a b](how-it-works.png)\n![c](figures/snr.png)")
+    assert both.splitlines() == [
+        "![a b](how-it-works.png#only-light)",
+        "![a b](how-it-works-dark.png#only-dark)",
+        "![c](figures/snr.png)",
+    ]
 
 
 def test_every_public_name_is_in_the_reference():

@@ -346,6 +346,29 @@ def test_ways_that_a_stranger_tells_are_one_word_of_a_command(way):
         assert words[2] == {"-x": "./-x"}.get(way, way)
 
 
+def test_labels_of_a_file_stand_in_every_command_that_looks_at_the_images(
+    iaside, tmp_path, monkeypatch, photographs
+):
+    (tmp_path / "all of them").mkdir()
+    lines = ["picture,what"]
+    for number, path in enumerate(sorted(photographs.rglob("*.png"))):
+        (tmp_path / "all of them" / f"{number}.png").write_bytes(path.read_bytes())
+        lines.append(f"{number}.png,{number % 4}")  # wrong, so that the commands are proposed
+    (tmp_path / "l.csv").write_text("\n".join(lines))
+    graphs.small_network(tmp_path / "m.onnx")
+    monkeypatch.chdir(tmp_path)
+    few = "--labels", "l.csv", "--columns", "picture,what", "--bands", 2
+    asked = iaside("analyze", "m.onnx", "all of them", "-o", "r.h5", *few)
+    assert asked.exit_code == 0, asked.stderr
+    look = "iaside inspect MODEL --data IMAGES --labels l.csv --columns picture,what"
+    assert look in asked.stderr
+    assert look in iaside("show", "r.h5").stdout.replace("\n", " ")
+    seen = Markup(page([ia.load("r.h5")])).text
+    (command,) = re.findall(r"(iaside inspect m\.onnx .*?) Copy", seen)
+    done = iaside(*shlex.split(command)[1:])
+    assert done.exit_code == 0, done.stderr
+
+
 def test_html_command(iaside, tmp_path):
     report = made_report()
     report.save(tmp_path / "a.h5")

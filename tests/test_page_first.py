@@ -190,8 +190,38 @@ def test_of_three_analyses_the_sentence_is_that_of_a_ranking_by_the_score():
     )
     assert sentence.count("told apart from it: ") == 1 + (len(told) < 2)
     assert "Holm's method over all 3 pairs" in sentence
-    # Two reports of one model are two rows all the same.
-    assert "3 models" in contrasts([reports[0], *reports[:2]], ["x", "x2", "y"])[0]
+    of_one, pair = contrasts([reports[0], *reports[:2]], ["x", "x2", "y"])
+    assert of_one == "x and x2 are 2 reports of one model, n0.0.onnx."
+    assert pair.startswith("y ")
+
+
+def test_two_settings_of_one_model_are_one_model_on_the_page():
+    (plain, other) = audits(2)
+    edges = {"spacing": "octave", "edges": [0.125, 0.25, 0.5]}
+    for settings in (edges, {"value": "prob"}, {"seed": 5}):
+        again = dataclasses.replace(plain, settings={**plain.settings, **settings})
+        text = page([plain, again], ["m0 (a)", "m0 (b)"])
+        assert "<h1>m0.onnx</h1>" in text
+        seen = first_screen(text).text
+        assert "m0 (a) and m0 (b) are 2 reports of one model, m0.onnx." in seen
+        assert "Is it robust?" in seen
+        assert "cannot be compared" not in seen
+        assert seen.count("iaside robustness m0.onnx") == 1
+        assert "iaside html report-1.h5 report-2.h5 robustness.h5 -o page.html" in seen
+        text = page([plain, again], ["m0 (a)", "m0 (b)"], robustness=[measured(0)])
+        seen = first_screen(text).text
+        assert "Is it robust? No" in seen
+        assert "too few to tell" not in seen
+        # A dot for each corruption, but both scores.
+        assert len(rows(text, "errors")) == len(KINDS)
+        assert Markup(text).text.count("The score beside what was measured") == 1
+    three = page([plain, again, other], ["m0 (a)", "m0 (b)", "m1"],
+                 robustness=[measured(0), measured(1, 0.1)])  # fmt: skip
+    seen = first_screen(three).text
+    assert "<h1>m0, m1</h1>" in three
+    assert "Are they robust?" in seen
+    assert "m1 gets more right than m0 under corruptions" in seen
+    assert "m0 (b)" not in seen.partition("Why?")[0].partition("Are they robust?")[2]
 
 
 def test_a_measurement_without_an_analysis_of_its_model_is_left_out_and_said(iaside, tmp_path):

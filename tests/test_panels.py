@@ -419,3 +419,12 @@ def test_a_ranking_is_drawn_into_given_axes():
     assert [name.split()[0] for name in names] == [str(row.rank) for row in ranking.rows]
     with pytest.raises(UsageError, match="give files of iaside robustness"):
         ia.rank(None)
+
+
+@pytest.mark.parametrize("panel", ["sid", "score", "accuracy"])
+def test_panels_of_many_models_leave_each_other_room_in_a_layout(panel):
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+    for each in axes:
+        getattr(ia.panels, panel)(*models(FEW + 3), ax=each)
+    figure.canvas.draw()
+    assert all(each.get_position().width > 0.3 for each in axes)

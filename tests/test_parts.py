@@ -17,6 +17,7 @@ import pytest
 import iaside_onnx as ia
 from iaside_onnx.cli import main
 from iaside_onnx.errors import ReportError, UsageError
+from iaside_onnx.page.repeat import model_and_images
 from iaside_onnx.results.part import Part, part_of
 from iaside_onnx.storage.output_file import sole_writer
 
@@ -54,6 +55,27 @@ def same(report, reference):
     one, other = report.summary(per_class=True), reference.summary(per_class=True)
     assert {**one, **dict.fromkeys(volatile)} == {**other, **dict.fromkeys(volatile)}
     assert report.run["warnings"] == reference.run["warnings"]
+
+
+def test_ways_that_hold_for_all_parts_hold_for_the_whole(parts):
+    ways = [
+        {"model": "../m.onnx", "images": "../x/d.npz", "labels": "../l.csv"},
+        {"model": "../m.onnx", "images": "../../x/d.npz"},
+        {"model": "../m.onnx", "images": "../x/d.npz", "labels": "../l.csv"},
+    ]
+    loaded = [ia.load(path) for path in parts]
+    given = [
+        replace(each, run={**each.run, "paths": way})
+        for each, way in zip(loaded, ways, strict=True)
+    ]
+    merged = ia.merge(given)
+    assert merged.run["paths"] == {"model": "../m.onnx", "images": None}
+    assert [each["paths"] for each in merged.run["parts"]] == ways
+    assert model_and_images(merged) == ("../m.onnx", "FOLDER/d.npz")
+    in_steps = ia.merge([ia.merge(given[:2], allow_missing=True), given[2]])
+    assert in_steps.run["paths"] == merged.run["paths"]
+    strange = [replace(each, run={**each.run, "paths": "x"}) for each in loaded]
+    assert "paths" not in ia.merge([*strange[:2], given[2]]).run
 
 
 @pytest.mark.parametrize(("images", "of"), [(1, 1), (7, 3), (12, 4), (5, 5)])

@@ -73,8 +73,10 @@ def test_what_cannot_be_quantised_is_said_and_a_fixed_batch_is_kept(iaside, tmp_
     proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2
     onnx.save(proto, model)
     few = (photographs, "--samples", 3, "-o", tmp_path / "made")
-    done = iaside("quantize", model, *few, "--kind", "qdq", "--kind", "float16")
+    kinds = "--kind", "qdq", "--kind", "float16", "--preprocess", "unit", "--labels", "model"
+    done = iaside("quantize", model, *few, *kinds)
     assert done.exit_code == 0, done.stderr
+    assert done.stdout.rstrip().endswith(f"{photographs} --labels model --preprocess unit")
     assert sorted(path.name for path in (tmp_path / "made").iterdir()) == [
         "net-float16.onnx",
         "net-qdq.onnx",

@@ -18,7 +18,9 @@ from iaside_onnx.cli import main
 
 COMMANDS = "<!-- every command -->"
 NOTEBOOK = "<!-- the notebook, run -->"
-_NOTEBOOK_FILE = Path(__file__).parents[1] / "docs" / "notebooks" / "first-audit.ipynb"
+_DOCS = Path(__file__).parents[1] / "docs"
+_NOTEBOOK_FILE = _DOCS / "notebooks" / "first-audit.ipynb"
+_PICTURE = re.compile(r"!\[([^\]]*)\]\(([\w/-]+)\.png\)")
 # Links from a page to files that the site does not hold, such as ../tools/quantize.py.
 _OUTSIDE = re.compile(r"\[([^\]]+)\]\(\.\./[^)]*\)")
 # Code within a line, not the blocks, and an option in it, at whose hyphens browsers break lines.
@@ -27,12 +29,20 @@ _OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put in the commands and the notebook; of links out of the site only the text stays."""
+    """Put in the commands, the notebook and dark pictures; of links out only the text stays."""
     if COMMANDS in markdown:
         markdown = markdown.replace(COMMANDS, commands_markdown())
     if NOTEBOOK in markdown:
         markdown = markdown.replace(NOTEBOOK, notebook_markdown(_NOTEBOOK_FILE.read_text("utf-8")))
-    return _OUTSIDE.sub(r"\1", markdown)
+    return _OUTSIDE.sub(r"\1", _PICTURE.sub(_in_both_schemes, markdown))
+
+
+def _in_both_schemes(found: re.Match[str]) -> str:
+    """A picture, and beside it the one for the dark ground, if there is one."""
+    alt, name = found.groups()
+    if not (_DOCS / f"{name}-dark.png").is_file():
+        return found[0]
+    return f"![{alt}]({name}.png#only-light)\n![{alt}]({name}-dark.png#only-dark)"
 
 
 def on_page_content(html: str, **_: Any) -> str:

@@ -1,5 +1,7 @@
 """Draws docs/how-it-works.png: a photograph, its bands, their coalitions, Shapley values, score.
 
+Beside it stands how-it-works-dark.png, which the site shows on its dark ground.
+
 Run from the root of a clone: ``python tools/draw_method.py``. Every number in the picture is one of
 a report of the plain demo model on the demo's test images with four bands.
 """
@@ -8,9 +10,11 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from cycler import cycler
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from PIL import Image
@@ -24,8 +28,12 @@ ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "demo" / "test"
 EXAMPLE = "coins/002.png"
 BANDS, NORM = 4, "l2"
-TARGET = ROOT / "docs" / "how-it-works.png"
-BLUE, ORANGE = "#0072B2", "#D55E00"
+DOCS = ROOT / "docs"
+# The ground, lines and text, what is faint, and the two colours.
+LOOKS = {
+    "how-it-works.png": ("white", "black", "lightgrey", "#0072B2", "#D55E00"),
+    "how-it-works-dark.png": ("#1E2129", "#D5D7DE", "#4A4D57", "#56B4E9", "#E69F00"),
+}
 
 
 def main() -> None:
@@ -37,18 +45,31 @@ def main() -> None:
     values = report.log_prob[row].astype(float)
     image, absent = _bands_of(report.image_ids, row)
 
-    plt.rcParams["font.size"] = 9
-    figure = plt.figure(figsize=(8.4, 8.2), layout="constrained")
-    first, second, third = figure.subfigures(3, 1, height_ratios=(1.3, 1.95, 1.45))
-    _splitting(first, image)
-    _coalitions(second, image, absent, values)
-    _sharing(third, report, ia.shapley_values(values))
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=100)
-    with Image.open(drawn) as picture:
-        few = picture.convert("RGB").quantize(32, dither=Image.Dither.NONE)
-        few.save(TARGET, optimize=True)
-    print(f"{TARGET.relative_to(ROOT)}: {TARGET.stat().st_size:,} bytes")
+    for name, look in LOOKS.items():
+        with plt.rc_context(_style(*look)):
+            figure = plt.figure(figsize=(8.4, 8.2), layout="constrained")
+            first, second, third = figure.subfigures(3, 1, height_ratios=(1.3, 1.95, 1.45))
+            _splitting(first, image)
+            _coalitions(second, image, absent, values)
+            _sharing(third, report, ia.shapley_values(values))
+            drawn = io.BytesIO()
+            figure.savefig(drawn, format="png", dpi=100)
+        with Image.open(drawn) as picture:
+            few = picture.convert("RGB").quantize(32, dither=Image.Dither.NONE)
+            few.save(DOCS / name, optimize=True)
+        print(f"docs/{name}: {(DOCS / name).stat().st_size:,} bytes")
+
+
+def _style(ground: str, ink: str, faint: str, *colours: str) -> dict[str, Any]:
+    inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+    return {
+        "font.size": 9,
+        "figure.facecolor": ground,
+        "axes.facecolor": ground,
+        "grid.color": faint,
+        "axes.prop_cycle": cycler(color=colours),
+        **dict.fromkeys(inked, ink),
+    }
 
 
 def _bands_of(names: list[str], row: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -129,17 +150,17 @@ def _sharing(figure: plt.Figure, report: ia.Report, shapley: NDArray[np.float64]
         (own, shapley, "this image: Shapley values", "{:+.2f}"),
         (mean, report.sid, "all images: shares (SID)", "{:.2f}"),
     ):
-        axes.bar_label(axes.bar(names, heights, color=BLUE), fmt=form, fontsize=8)
+        axes.bar_label(axes.bar(names, heights, color="C0"), fmt=form, fontsize=8)
         axes.set_title(title, fontsize=9)
         axes.set_xlabel("band")
         axes.margins(y=0.15)
         axes.spines[["top", "right"]].set_visible(False)
-    own.axhline(0, color="black", lw=0.8)
+    own.axhline(0, color=plt.rcParams["axes.edgecolor"], lw=0.8)
     low, high = report.srs_range
     interval = report.intervals.srs_signed
-    score.plot([low, high], [0, 0], color="lightgrey", lw=6, solid_capstyle="butt")
-    score.plot(interval, [0, 0], color=ORANGE, lw=6, solid_capstyle="butt")
-    score.plot(report.srs_signed, 0, "o", color=BLUE)
+    score.plot([low, high], [0, 0], color=plt.rcParams["grid.color"], lw=6, solid_capstyle="butt")
+    score.plot(interval, [0, 0], color="C1", lw=6, solid_capstyle="butt")
+    score.plot(report.srs_signed, 0, "o", color="C0")
     score.annotate(f"{report.srs_signed:+.2f}", (report.srs_signed, 0.25), ha="center")
     for end, text in ((low, "highest\nband alone"), (0.0, "even"), (high, "lowest\nband alone")):
         score.annotate(

@@ -1,7 +1,8 @@
 """Measure what the examples of the help texts read, for `iaside demo --copy`.
 
-Two networks of ``iaside_onnx/bundled/`` and their INT8 versions are analysed and tried under
-corruptions, on a few of its photographs. Run it after ``make_bundled.py``, with iaside's own
+Two networks of ``iaside_onnx/bundled/`` and their INT8 versions, which are made here and kept, so
+that commands which the reports suggest run in the copy, are analysed and tried under corruptions,
+on a few of its photographs. Run it after ``make_bundled.py``, with iaside's own
 Python; it takes a minute::
 
     python tools/make_bundled_results.py
@@ -16,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 BUNDLED = Path(__file__).resolve().parent.parent / "iaside_onnx" / "bundled"
+PARTS = "int8", "analyses", "robustness"
 SAMPLES = "21"
 NETWORKS = {"model": "model.onnx", "model-v2": "model-v2.onnx"}
 NETWORKS |= {f"{name}-qdq": f"int8/{name}-qdq.onnx" for name in NETWORKS}
@@ -33,7 +35,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "copy"
         shutil.copytree(BUNDLED, folder)
-        for part in ("analyses", "robustness"):
+        for part in PARTS:
             shutil.rmtree(folder / part, ignore_errors=True)
             (folder / part).mkdir()
         for name in ("model", "model-v2"):
@@ -46,7 +48,7 @@ def main() -> None:
         iaside(
             folder, "snr", "photos", "-o", "snr.h5", "--samples", "4", "--rings", "8", "--overwrite"
         )
-        for part in ("analyses", "robustness"):
+        for part in PARTS:
             shutil.rmtree(BUNDLED / part, ignore_errors=True)
             shutil.copytree(folder / part, BUNDLED / part)
         shutil.copy(folder / "snr.h5", BUNDLED / "snr.h5")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..spelling import command_text, path_word
+from ..spelling import command_text, path_word, words
 from .numbers import FILE, INTEGER, TEXT
 from .options import (
     label_options,
@@ -70,6 +70,7 @@ def quantize(
         size, whole = path.stat().st_size, model.stat().st_size
         click.echo(f"{path}: {size:,} bytes, {size / whole:.0%} of the float file")
     if written and not quiet:
-        click.echo(
-            f"Next: {command_text(['iaside', 'audit', *map(path_word, (written[0], images))])}"
-        )
+        typed = ["iaside", "audit", *map(path_word, (written[0], images))]
+        for name, value in {**labels, "preprocess": preprocess}.items():
+            typed += words(name, value)
+        click.echo(f"Next: {command_text(typed)}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 from ..errors import IasideError
+from ..plurals import listed
 from ..results.finding import NO_FINDING
 from ..results.report import Report
 
@@ -13,11 +15,36 @@ from ..results.report import Report
 RANKED = 3
 
 
-def contrasts(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
-    """What `compare` says of two reports, or why they cannot be compared; of more what `rank` says.
+def by_model(reports: Sequence[Report]) -> list[list[int]]:
+    """The numbers of the reports of each model, by the hash of its file."""
+    numbers: dict[str, list[int]] = {}
+    for number, report in enumerate(reports):
+        numbers.setdefault(report.model["sha256"], []).append(number)
+    return list(numbers.values())
 
-    Of three or more none is the one to compare the others with, and all their pairs count.
+
+def of_one_model(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
+    """That reports are of one model, for each model that has several."""
+    return [
+        f"{listed([labels[number] for number in numbers])} are {len(numbers)} reports of one "
+        f"model, {PurePosixPath(reports[numbers[0]].model['path']).name}."
+        for numbers in by_model(reports)
+        if len(numbers) > 1
+    ]
+
+
+def contrasts(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
+    """What `compare` says of two models, or why they cannot be compared; of more what `rank` says.
+
+    Of three or more none is the one to compare the others with, and all their pairs count. Of a
+    model with several reports, which is said, the first is taken.
     """
+    firsts = [numbers[0] for numbers in by_model(reports)]
+    found = _contrasts([reports[at] for at in firsts], [labels[at] for at in firsts])
+    return [*of_one_model(reports, labels), *found]
+
+
+def _contrasts(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
     if len(reports) < 2:
         return []
     if len(reports) >= RANKED:

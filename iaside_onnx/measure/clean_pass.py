@@ -19,10 +19,12 @@ from ..mathematics.absence import SampleStatistics
 from ..mathematics.temperature import fit_temperature
 from ..onnx_file.graph import in_float32, quantises_on_the_fly
 from ..plurals import counted
+from ..results.places import look, reading
 from ..results.precondition import accuracy_reason
 from ..spelling import option
 from ..tasks import CLASSES
 from .own_outputs import own_references
+from .places import place, ways_to
 from .subject import Subject
 
 _PIXELS = 1 << 22
@@ -243,7 +245,9 @@ def _say_accuracy(
         return
     right = int((predicted == classes).sum())
     listener.note(f"clean accuracy: {right / count:.3f} ({right} of {count} images), {mean_text}")
-    if warning := accuracy_reason(right, classes, subject.classifier.classes):
+    given = subject.request.reading
+    command = look(reading(place(given), {"paths": ways_to(None, given)}))
+    if warning := accuracy_reason(right, classes, subject.classifier.classes, command):
         listener.warning(warning + _size_advice(subject.classifier))
 
 

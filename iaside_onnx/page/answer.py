@@ -31,6 +31,8 @@ def answer(audit: Audit, commands: Mapping[str, list[str]] | None = None) -> dic
         "own": found.own_answers,
         "note": "" if found.of_classes else found.note,
         "counted": found.answers,
+        "scale": unbroken(found.scale),
+        "below": unbroken(found.below),
         "guess": f"{100 * found.guess:.3g}" if found.guess else None,
         "keep": f"{100 * found.keep:.4g}",
         "severities": SEVERITIES,

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from ..comparisons.contrast import by_model
 from ..results.audit import Audit
 from ..results.damage import DamageReport
 from ..results.report import Report
 from ..results.robustness import RobustnessReport
 from ..results.snr import SnrReport
+from ..views.text import model_name
 from .groups import Group, groups_of
 
 
@@ -39,6 +41,21 @@ class Facts:
     def groups(self) -> list[Group]:
         """The reports, by what one chart may hold."""
         return groups_of(self.reports, self.labels)
+
+    @cached_property
+    def once(self) -> dict[int, str]:
+        """The number of the first report of each model, and what the model is called."""
+        found: dict[int, str] = {}
+        for number, *others in by_model(self.reports):
+            name = model_name(self.reports[number]) if others else self.names[number]
+            taken = {*found.values(), *self.names}
+            found[number] = self.names[number] if others and name in taken else name
+        return found
+
+    @property
+    def measured(self) -> dict[int, RobustnessReport]:
+        """What was measured of each model, by the number of its first report."""
+        return {at: self.robustness[at] for at in self.once if at in self.robustness}
 
     @property
     def exact(self) -> bool:

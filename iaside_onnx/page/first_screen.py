@@ -10,12 +10,11 @@ from ..results.audit_words import damage_words, evidence_words
 from ..results.damage import DamageReport
 from ..results.damage_words import perturbation_name
 from ..results.report import Report
-from ..spelling import path_word
 from ..views.text import model_name
 from .answer import answer, unbroken
 from .facts import Facts
 from .measured import judged, points, right_answers_of
-from .repeat import measuring, model_and_images
+from .repeat import looking, measuring
 
 # Files of the commands that the page proposes.
 _REPORT, _MEASURED, _PAGE = "report.h5", "robustness.h5", "page.html"
@@ -36,7 +35,7 @@ def first_screen(facts: Facts) -> dict[str, Any]:
 
 def _as_audit(facts: Facts) -> Audit | None:
     """The one model of a page as an audit would have it, where the verdicts' rule can be asked."""
-    if len(facts.reports) > 1 or not facts.robustness:
+    if len(facts.once) > 1 or not facts.robustness:
         return None
     report, robustness = facts.reports[0], facts.robustness[0]
     if judged(robustness) is None:
@@ -70,14 +69,16 @@ def _commands(audit: Audit) -> dict[str, list[str]]:
 def _first(facts: Facts) -> dict[str, Any]:
     """Of several models, or of one that no verdict is given on."""
     reports = list(enumerate(facts.reports))
-    lacking = [number for number, _ in reports if number not in facts.robustness]
+    lacking = [number for number in facts.once if number not in facts.robustness]
     sizes = {len(report.labels) for report in facts.reports}
     images = f"{min(sizes)} images" if len(sizes) == 1 else f"{min(sizes)} to {max(sizes)} images"
     return {
-        "measured": right_answers_of(facts.names, facts.robustness),
+        # Models, of which one may have several reports.
+        "many": len(facts.once) > 1,
+        "measured": right_answers_of(facts.once, facts.measured),
         "mute": len(reports) == 1 and facts.models[0]["finding"].withheld,
-        "inspect": _command("inspect", facts.reports[0]),
-        "lacking": [facts.labels[number] for number in lacking],
+        "inspect": looking(facts.reports[0]),
+        "lacking": [_called(facts, number) for number in lacking],
         "measure": [measuring(facts.reports[number], _target(facts, number)) for number in lacking],
         "again": _again(facts),
         "why": [
@@ -92,15 +93,15 @@ def _first(facts: Facts) -> dict[str, Any]:
     }
 
 
+def _called(facts: Facts, number: int) -> str:
+    """A model, by its report where it has no other."""
+    name = facts.once[number]
+    return facts.labels[number] if name == facts.names[number] else name
+
+
 def _evidence(report: Report) -> str:
     silent = bool(report.precondition.reasons)
     return "No finding, for the reason at the top." if silent else evidence_words(report)
-
-
-def _command(name: str, report: Report) -> list[str]:
-    """A command of the model and the images of a report, on which neither is right yet."""
-    model, images = map(path_word, model_and_images(report))
-    return ["iaside", name, model, "--data", images]
 
 
 def _worst(facts: Facts, report: Report) -> list[DamageReport]:
@@ -125,7 +126,7 @@ def _single(report: DamageReport) -> str:
 
 def _target(facts: Facts, number: int) -> str:
     """Where a measurement of a report's model would go."""
-    return _MEASURED if len(facts.reports) == 1 else f"robustness-{number + 1}.h5"
+    return _MEASURED if len(facts.once) == 1 else f"robustness-{number + 1}.h5"
 
 
 def _again(facts: Facts) -> list[str]:
@@ -133,5 +134,5 @@ def _again(facts: Facts) -> list[str]:
     numbers = range(len(facts.reports))
     alone = len(facts.reports) == 1
     reports = [_REPORT] if alone else [f"report-{number + 1}.h5" for number in numbers]
-    measured = [_target(facts, number) for number in numbers]
+    measured = [_target(facts, number) for number in facts.once]
     return ["iaside", "html", *reports, *measured, "-o", _PAGE]

@@ -38,6 +38,8 @@ _SAID = {
     UNDECIDED: "undecided for",
     ROBUST: "robust to",
 }
+# What models are called, by the number of a report of each.
+Labels = Sequence[str] | Mapping[int, str]
 _GROUPS_FIRST = ("noise", "blur", "weather", "digital")
 
 
@@ -64,7 +66,7 @@ def points(value: float, low: float, high: float, *, signed: bool = False) -> st
 
 
 def right_answers_of(
-    labels: Sequence[str], measured: Mapping[int, RobustnessReport]
+    labels: Labels, measured: Mapping[int, RobustnessReport]
 ) -> dict[str, Any] | None:
     """Right answers of each measured model, and how two of them differ or how more are ranked."""
     if not measured:
@@ -109,7 +111,7 @@ def right_under_all(report: RobustnessReport) -> float:
 
 
 def _answers(
-    labels: Sequence[str], found: Mapping[int, Verdicts | None]
+    labels: Labels, found: Mapping[int, Verdicts | None]
 ) -> list[tuple[str, list[tuple[str, list[tuple[int, str]]]]]]:
     """By the first word of the verdict what is said, and the number and name of whom it is said."""
     of: dict[str, dict[str, list[tuple[int, str]]]] = {}
@@ -163,7 +165,7 @@ def _row(report: RobustnessReport, found: Verdicts | None, kinds: Sequence[str])
     }
 
 
-def _ranked(labels: Sequence[str], measured: Mapping[int, RobustnessReport]) -> dict[str, Any]:
+def _ranked(labels: Labels, measured: Mapping[int, RobustnessReport]) -> dict[str, Any]:
     """Which of several models comes first under all corruptions, and the table that says so."""
     names, reports = [labels[at] for at in measured], list(measured.values())
     found = ranked_together(reports, names, "corrupted")
@@ -181,7 +183,7 @@ def _ranked(labels: Sequence[str], measured: Mapping[int, RobustnessReport]) -> 
     }
 
 
-def _pairs(labels: Sequence[str], measured: Mapping[int, RobustnessReport]) -> list[dict[str, Any]]:
+def _pairs(labels: Labels, measured: Mapping[int, RobustnessReport]) -> list[dict[str, Any]]:
     """The second model against the first, image by image."""
     (base, first), *others = measured.items()
     pairs = []
@@ -289,7 +291,7 @@ def _difference_chart(
     )  # fmt: skip
 
 
-def right_rows(labels: Sequence[str], measured: Mapping[int, RobustnessReport]) -> Chart:
+def right_rows(labels: Labels, measured: Mapping[int, RobustnessReport]) -> Chart:
     """Right answers under each corruption, mean over all severities, the largest loss first."""
     first = next(iter(measured.values()))
     order = np.argsort(

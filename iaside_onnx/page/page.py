@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..comparisons.comparable import side_by_side
-from ..comparisons.contrast import contrasts
+from ..comparisons.contrast import contrasts, of_one_model
 from ..errors import UsageError
 from ..mathematics.absence import scheme_of
 from ..mathematics.spacing import LINEAR
@@ -274,14 +274,18 @@ def _overview(facts: Facts) -> dict[str, Any]:
     """What stands above the sections, and what all of them may use."""
     reports, models, first, names = facts.reports, facts.models, facts.reports[0], facts.names
     together = side_by_side(list(zip(names, reports, strict=True)))
+    of_one = of_one_model(reports, names)
     return {
-        "title": _several(names) if len(reports) > 1 else PurePosixPath(first.model["path"]).name,
+        "title": _several(list(facts.once.values()))
+        if len(facts.once) > 1
+        else PurePosixPath(first.model["path"]).name,
         "models": models,
         "several": len(reports) > 1,
         "mute": [model for model in models if model["finding"].withheld],
         "absences": [scheme_of(str(report.settings.get("absence"))).words for report in reports],
         "not_a_finding": NOT_A_FINDING,
-        "comparisons": contrasts(reports, names),
+        "of_one_model": of_one,
+        "comparisons": [each for each in contrasts(reports, names) if each not in of_one],
         "value_name": of_all(map(value_name, reports)),
         "class_words": of_all(report.class_words for report in reports),
         "band_names": first.band_names,
@@ -334,7 +338,9 @@ def _cost(facts: Facts) -> dict[str, Any] | None:
     if not facts.robustness:
         return None
     return {
-        "cost": perturbations.cost(facts.groups, facts.labels, facts.robustness, facts.baseline)
+        "cost": perturbations.cost(
+            facts.groups, facts.labels, facts.robustness, facts.baseline, facts.once
+        )
     }
 
 

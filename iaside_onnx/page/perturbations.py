@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +64,11 @@ def cost(
     labels: Sequence[str],
     measured: dict[int, RobustnessReport],
     baseline: RobustnessReport | None,
+    once: Mapping[int, str],
 ) -> dict[str, Any]:
     """What the robustness part shows of what `matched` gave; mCE is relative to the baseline.
+
+    Scores stand there for every report, what was measured of a model `once`, under that name.
 
     Raises
     ------
@@ -73,6 +76,7 @@ def cost(
         A baseline of other images or corruptions.
     """
     measured = {place: entry.with_attacks_run() for place, entry in measured.items()}
+    models = {place: entry for place, entry in measured.items() if place in once}
     entries = list(measured.values())
     first = entries[0]
     against = {n: relative(entry, baseline) for n, entry in measured.items()} if baseline else {}
@@ -80,7 +84,7 @@ def cost(
     notes = [note for entry in entries for note in grounds_apart(first, entry)[1]]
     notes += [note for each in against.values() for note in each.notes]
     scores = {
-        number: _score(report) + (f", {group.heading}" if len(groups) > 1 else "")
+        number: (_score(report), group.heading if len(groups) > 1 else "")
         for group in groups
         for number, report in zip(group.numbers, group.reports, strict=True)
     }
@@ -88,9 +92,11 @@ def cost(
         {
             "number": place,
             "label": labels[place],
-            "score": scores[place],
+            "score": scores[place][0],
+            "bands": scores[place][1],
             "cells": _cells(entry, against.get(place), len(attacks)),
-            "corruptions": _corruptions(entry),
+            "model": once.get(place),
+            "corruptions": _corruptions(entry) if place in once else [],
             "level": percent(entry.confidence),
         }
         for place, entry in measured.items()
@@ -114,10 +120,10 @@ def cost(
         ],
         "rows": rows,
         "images": len(first.labels),
-        "several": len(measured) > 1,
+        "several": len(models) > 1,
         "guess": guess_words(first),
-        "errors": right_rows(labels, measured),
-        "changes": _changes(labels, measured) if _drawn(first) else None,
+        "errors": right_rows(once, models),
+        "changes": _changes(once, models) if _drawn(first) else None,
         "scatters": [
             group.placed(chart, place)
             for place, group in enumerate(groups)
@@ -181,7 +187,7 @@ def _drawn(entry: RobustnessReport) -> bool:
     return bool(np.min(_moved(entry).low) >= 0)
 
 
-def _changes(labels: Sequence[str], measured: dict[int, RobustnessReport]) -> Chart:
+def _changes(labels: Mapping[int, str], measured: dict[int, RobustnessReport]) -> Chart:
     """Changes of prediction by corruption, or mean values, the worst first."""
     first = next(iter(measured.values()))
     classes, quantity = first.of_classes, first.task.quantity

@@ -43,6 +43,7 @@ def no_overview(title: str) -> dict[str, Any]:
         "disagreements": [],
         "apart_images": [],
         "beside_notes": [],
+        "of_one_model": [],
     }
 
 

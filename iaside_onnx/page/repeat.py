@@ -12,6 +12,7 @@ from ..mathematics.coalitions import default_estimator
 from ..mathematics.spacing import GIVEN
 from ..preprocessing.preprocess import PRESETS, preprocess_from
 from ..preprocessing.recipe_keys import RECIPE_KEYS
+from ..results import places
 from ..results.banded import spacing_of
 from ..results.part import part_of
 from ..results.report import Report
@@ -20,10 +21,13 @@ from ..spelling import path_word
 from ..spelling import words as option_words
 
 _RECIPE_FILE = "recipe.toml"
-# Stands for a folder that the report does not tell.
-_SOMEWHERE = "FOLDER"
 # Options of how model and images are read, and of the game with its view.
 _READ = ("input", "layout", "label_offset", "task", "logit_scale", "ignore")
+# Those of them that say how the model is called; what may be wrong is tried.
+_LOOKED_AT = (
+    "input", "layout", "task", "output", "head", "size", "set", "class_embeddings", "fit_classes",
+    "logit_scale", "allow_random", "ort_extension", "ep_library",
+)  # fmt: skip
 _GAME = (
     "bands", "norm", "spacing", "absence", "samples", "sampling", "seed", "output_map", "passes",
     "value", "beta", "confidence",
@@ -33,7 +37,6 @@ _DEFAULTS = {
     "beta": BETA,
     "confidence": 0.95,
 }
-_DATA = ("labels", "columns", "class_names", "label_order", "image_column", "label_column")
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,16 @@ def measuring(report: Report, target: str = "robustness.h5") -> Repetition:
     return Repetition(_command("robustness", report, {"target": target, **read, **drawn}), recipe)
 
 
+def looking(report: Report) -> list[str]:
+    """The ``iaside inspect`` command that tries how model and images of a report go together."""
+    model, images = model_and_images(report)
+    read, _ = _reading(report)
+    given = [word for option in _LOOKED_AT for word in option_words(option, read[option])]
+    known = not report.of_own_answers  # recipes are compared by true labels
+    tried = places.looking(images, places.reading(report.data, report.run)) if known else []
+    return ["iaside", "inspect", path_word(model), *tried, *given]
+
+
 def _command(name: str, report: Report, asked: Mapping[str, Any]) -> list[str]:
     """The words of a command of the model and the images of a report."""
     typed = ["iaside", name, *map(path_word, model_and_images(report))]
@@ -97,18 +110,10 @@ def _command(name: str, report: Report, asked: Mapping[str, Any]) -> list[str]:
 
 def model_and_images(report: Report) -> tuple[str, str]:
     """Where they lay, from the folder of the run."""
-    found = _found({"model": report.model["path"], "images": report.data["source"]}, report)
+    found = places.found(
+        {"model": report.model["path"], "images": report.data["source"]}, report.run
+    )
     return str(found["model"]), str(found["images"])
-
-
-def _found(recorded: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """Recorded names of files, each by a path that a command finds if the report knows it."""
-    ways = _mapping(report.run.get("paths"))
-    known = {use: way for use, way in ways.items() if isinstance(way, str) and way}
-    return {
-        use: name if use not in ways else known.get(use, f"{_SOMEWHERE}/{name}")
-        for use, name in recorded.items()
-    }
 
 
 def _reading(report: Report) -> tuple[dict[str, Any], list[str]]:
@@ -124,7 +129,7 @@ def _reading(report: Report) -> tuple[dict[str, Any], list[str]]:
         for name, value in _mapping(settings.get("set")).items()
     }
     found = {
-        **_settled(_found(data, report), _DATA),
+        **places.reading(data, report.run),
         "skip_bad": bool(data.get("skip_bad")) or None,
         **_settled(settings, _READ),
         "output": settings.get("output"),

@@ -28,6 +28,7 @@ from .audit_words import (
     damage_words,
     decides,
     how_sure,
+    hurts_words,
     next_steps,
     not_measured,
     stopped_words,
@@ -40,9 +41,9 @@ from .group_verdict import (
     ROBUST,
     SEVERITIES,
     Verdicts,
-    kinds_words,
     verdicts,
 )
+from .places import reading
 from .report import Report
 from .result import ModelResult
 from .robustness import OWN, RobustnessReport
@@ -199,9 +200,8 @@ class Audit(Shown):
     @property
     def next(self) -> list[str]:
         """What to do now, in sentences that rest on measurements alone."""
-        known = self.about.get("asked", {}), self.about.get("found", {})
-        labels = next((each["labels"] for each in known if each.get("labels")), None)
-        return next_steps(self.verdicts, self.available, labels)
+        given = reading(self.data, self.robustness.run)
+        return next_steps(self.verdicts, self.available, given)
 
     @property
     def commands(self) -> dict[str, list[str]]:
@@ -244,9 +244,7 @@ class Audit(Shown):
         hurt = [kind for kind, group in found.groups.items() if group.verdict != ROBUST]
         kinds = [kind for kind in hurt if kind in GROUPS and not self.damages_of(kind)]
         evidence = [] if self.analysis is not None else ["where the evidence lies"]
-        return evidence + (
-            [f"why {kinds_words(kinds)} hurt{'s' * (len(kinds) == 1)}"] if kinds else []
-        )
+        return evidence + ([hurts_words(kinds)] if kinds else [])
 
     def command(self, name: str) -> list[str]:
         """The words of a command that goes on from here: "again", "compare" or "gate"."""

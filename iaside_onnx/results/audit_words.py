@@ -6,7 +6,6 @@ Each sentence follows from reports alone; where nothing is known, it says so.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,6 @@ import numpy as np
 
 from ..mathematics.spacing import LINEAR
 from ..plurals import counted, listed, plural
-from ..spelling import words
 from .banded import spacing_of
 from .damage_words import perturbation_name
 from .finding import no_finding
@@ -27,8 +25,9 @@ from .group_verdict import (
     Verdicts,
     kinds_words,
 )
+from .places import look
 from .report import Report
-from .robustness import RobustnessReport
+from .robustness import OWN, RobustnessReport
 from .spread import Spread
 from .what_helped import WHERE, best_helpers
 
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
 # Half of the interval of right answers, in points, at which an audit is sure enough to stop.
 NARROW = 5
-_MOST_REASONS = 3
 # Of a corruption.
 _SEVERITIES = 5
 _THROUGH = re.compile(r"in through bands? [^.;]+")
@@ -52,13 +50,15 @@ def why_words(
 ) -> list[str]:
     """Why corruptions hurt: a sentence for the most harmful damage of each group that is short.
 
-    Where no damage was measured of any of them, that is said, and where the evidence lies;
-    `goes_on` says that the audit can be gone on with to measure it.
+    Groups of which no damage was measured are named. Where there is none at all, that is said, and
+    where the evidence lies; `goes_on` says that the audit can be gone on with to measure it.
     """
     hurt = [group for group in worst_first(found) if group.verdict != ROBUST]
-    worst = [damages[group.kind][0] for group in hurt if damages.get(group.kind)][:_MOST_REASONS]
+    worst = [damages[group.kind][0] for group in hurt if damages.get(group.kind)]
     if worst:
-        return [*_explained(worst), *_of_fewer(found, hurt, damages)]
+        rest = [group.kind for group in hurt if not damages.get(group.kind)]
+        unknown = [f"{hurts_words(rest).capitalize()} was not measured."] if rest else []
+        return [*_explained(worst), *unknown, *_of_fewer(found, worst)]
     if found.groups and not hurt:
         return [evidence_words(analysis)] if analysis is not None else ["Nothing to explain."]
     rest = [] if analysis is None else [evidence_words(analysis)]
@@ -87,13 +87,13 @@ def _explained(damages: Sequence[DamageReport]) -> list[str]:
     return sentences
 
 
-def _of_fewer(
-    found: Verdicts,
-    hurt: Sequence[GroupVerdict],
-    damages: Mapping[str, Sequence[DamageReport]],
-) -> list[str]:
+def hurts_words(kinds: Sequence[str]) -> str:
+    """What is not known of groups of which no damage was measured."""
+    return f"why {kinds_words(kinds)} {plural(len(kinds) + (OWN in kinds), 'hurts', 'hurt')}"
+
+
+def _of_fewer(found: Verdicts, told: Sequence[DamageReport]) -> list[str]:
     """That damages were measured on other images than the verdicts, if they were."""
-    told = [damages[group.kind][0] for group in hurt if damages.get(group.kind)][:_MOST_REASONS]
     counts = sorted({len(each.labels) for each in told} - {found.clean.n})
     if not counts:
         return []
@@ -279,20 +279,21 @@ def _more_images(found: Verdicts, available: int | None) -> str:
 
 
 def next_steps(
-    found: Verdicts, available: int | None = None, labels: str | None = None
+    found: Verdicts,
+    available: int | None = None,
+    reading: Mapping[str, str | None] | None = None,
 ) -> list[str]:
     """What to do now: what helped networks that were measured, and nothing else.
 
-    `labels` is the file of labels that the audit went by, without which a folder that it took is
+    `reading` has the options with which images and labels were read, without which they may be
     refused.
     """
     if found.reason is not None and found.own_answers:
         return ["Audit more images, and of more kinds."]
     if found.reason is not None:
-        look = ["iaside", "inspect", "MODEL", "--data", "IMAGES", *words("labels", labels)]
         return [
             "Audit more images, or see whether they reach the model as it expects them: "
-            f"{shlex.join(look)}"
+            f"{look(reading or {})}"
         ]
     short = [group.kind for group in worst_first(found) if group.verdict == NOT_ROBUST]
     if not short:

@@ -244,6 +244,20 @@ class Verdicts:
         return self.clean if self.of_classes and not self.own_answers else None
 
     @property
+    def scale(self) -> str:
+        """Between what the shares that are kept lie."""
+        return f"clean 100 %{', guessing 0 %' if self.guess else ''}"
+
+    @property
+    def below(self) -> str:
+        """What a share of less than 0 % says; empty where no weakest corruption has one."""
+        kept = [group.weakest_kept for group in self.groups.values()]
+        shown = np.array([[each.value, each.low] for each in kept])
+        if not self.guess or not (np.round(100 * shown[np.isfinite(shown)]) < 0).any():
+            return ""
+        return f"below 0 %: worse than guessing ({100 * self.guess:.3g} %)"
+
+    @property
     def text(self) -> str:
         """The rule in words."""
         return f"{self.note} {self._rule}".lstrip()

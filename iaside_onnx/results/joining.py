@@ -19,6 +19,7 @@ from ..storage.opening import wrong_kind
 from ..storage.schema import IMAGE
 from .example import row_to_show
 from .part import Part, PartOfSample, part_of
+from .places import joined_ways, look, reading
 from .precondition import accuracy_reason, speaks_of_accuracy
 
 R = TypeVar("R")  # of Result, which imports this
@@ -209,7 +210,10 @@ def _joined_run(pieces: list[_Piece]) -> dict[str, Any]:
         before = piece.result.run.get("parts")
         alone = [{"shard": piece.whole.part.option, **own}]
         parts += before if isinstance(before, list) else alone
-    return {**shared, **sums, "warnings": _joined_warnings(pieces), "parts": parts}
+    ways = joined_ways(runs)
+    known = {"paths": ways} if ways else {}
+    warnings = _joined_warnings(pieces, ways)
+    return {**shared, **known, **sums, "warnings": warnings, "parts": parts}
 
 
 def _sum(key: str, pieces: list[_Piece]) -> float:
@@ -224,10 +228,11 @@ def _sum(key: str, pieces: list[_Piece]) -> float:
     return round(total, 3)
 
 
-def _joined_warnings(pieces: list[_Piece]) -> list[str]:
+def _joined_warnings(pieces: list[_Piece], ways: dict[str, Any]) -> list[str]:
     """Warnings of all parts once, others with the part that they speak of.
 
-    Whether accuracy is at chance is judged again: it is another matter for a small part.
+    `ways` are those to images and labels that hold for all. Whether accuracy is at chance is judged
+    again: it is another matter for a small part.
     """
     lines = [
         [line for line in piece.result.run["warnings"] if not speaks_of_accuracy(line)]
@@ -247,6 +252,7 @@ def _joined_warnings(pieces: list[_Piece]) -> list[str]:
         return warnings
     labels = np.concatenate([result.labels for result in results])
     right = sum(int((result.predicted == result.labels).sum()) for result in results)
-    if warning := accuracy_reason(right, labels, results[0].data["classes"]):
+    command = look(reading(results[0].data, {"paths": ways}))
+    if warning := accuracy_reason(right, labels, results[0].data["classes"], command):
         warnings.append(warning)
     return warnings

@@ -82,6 +82,7 @@ def precondition(
     predicted: NDArray[np.int64] | None,
     ends: NDArray[np.float64],
     known: Any,
+    look: str,
 ) -> Precondition:
     """What speaks for or against reading a report, in whichever value it is viewed.
 
@@ -94,6 +95,8 @@ def precondition(
         Log-probability of the label with no band, and with all.
     known : int or other
         Classes that the model chooses among; else those that occur, two at least.
+    look : str
+        The command that finds out whether images and labels are read right.
     """
     own = predicted is None
     answers = labels if predicted is None else predicted
@@ -102,7 +105,7 @@ def precondition(
     empty, grand = floored(ends).T
     gain_low, _ = mean_interval(grand - empty, LEVEL)
     needed = least_gain(classes)
-    reasons = [None if right is None else accuracy_reason(right, labels, classes)]
+    reasons = [None if right is None else accuracy_reason(right, labels, classes, look)]
     if images == 1 and own:
         reasons.append("one image cannot show whether there is enough to share; audit more images")
     elif gain_low < needed and images > 1:  # one image has its reason
@@ -187,10 +190,11 @@ def guessing(labels: NDArray[np.int64], classes: int) -> float:
     return max(1.0 / classes, float(counts.max()) / len(labels))
 
 
-def accuracy_reason(right: int, labels: NDArray[np.int64], classes: int) -> str | None:
+def accuracy_reason(right: int, labels: NDArray[np.int64], classes: int, look: str) -> str | None:
     """Why an accuracy is not clearly above what guessing gives; None where it is.
 
-    `right` images of those with these true `labels` got the class right, of `classes`.
+    `right` images of those with these true `labels` got the class right, of `classes`; `look` is
+    the command that finds out whether they are read right.
     """
     count, chance = len(labels), guessing(labels, classes)
     low = float(wilson(right, count, LEVEL)[0])
@@ -209,12 +213,12 @@ def accuracy_reason(right: int, labels: NDArray[np.int64], classes: int) -> str 
             f"{_NOT_ABOVE}: whether it is cannot be decided from {count} images, of which {right} "
             f"are right (lower 95% end {low:.3f}; guessing would get {chance:.3f}); "
             f"{enough_in_words(count, share - low, share - chance)}, unless the "
-            "preprocessing is wrong (iaside inspect MODEL --data IMAGES)"
+            f"preprocessing is wrong ({look})"
         )
     return (
         f"{_CHANCE}: {right} of {count} images are right, and guessing would get {chance:.3f}; "
-        "preprocessing, channel order, class order or label offset is probably wrong; iaside "
-        "inspect MODEL --data IMAGES finds out which (then --preprocess, --labels, --label-offset)"
+        f"preprocessing, channel order, class order or label offset is probably wrong; {look} "
+        "finds out which (then --preprocess, --labels, --label-offset)"
     )
 
 

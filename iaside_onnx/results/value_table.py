@@ -26,6 +26,7 @@ from ..storage.schema import IMAGE, ROUNDING, Field, Schema
 from ..tasks import CLASSES, VALUES, TaskKind
 from .banded import check_partition
 from .coalition_table import OF_IMAGES, check_columns, name_of_class, players_of
+from .places import look, reading
 from .precondition import Precondition, class_count, gain_alone, precondition
 from .result import ModelResult
 from .spread import check_confidence
@@ -428,7 +429,8 @@ class ValueTable(ModelResult):
         if not self.of_classes:
             return gain_alone(ends, self.task)
         predicted = None if self.of_own_answers else self.predicted
-        return precondition(self.labels, predicted, ends, self.data.get("classes"))
+        command = look(reading(self.data, self.run))
+        return precondition(self.labels, predicted, ends, self.data.get("classes"), command)
 
     def _derived(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         kind = {"confidence": self.confidence, "interval": METHODS[0]}

@@ -65,10 +65,12 @@ def group_lines(audit: Audit, width: int) -> list[str]:
     right = f"{found.answers} of {found.clean.n} images"
     about = f"corrupted: mean of severities {levels}"
     lines = [f"    {right}; {about}"]
-    lines += [f"    {'':<{_NAME + _BAR + 16}}  weakest corruption{' and what it leaves' * wide}"]
+    weakest = f"weakest corruption{f', it keeps ({found.scale})' * wide}"
+    lines += [f"    {'':<{_NAME + _BAR + 16}}  {weakest}"]
     if found.accuracy is not None:
         lines.append(_line("clean", found.accuracy, ""))
-    return lines + [_line(group.kind, group, _weakest(group, found.keep, wide)) for group in groups]
+    lines += [_line(group.kind, group, _weakest(group, found.keep, wide)) for group in groups]
+    return lines + [f"    {found.below}"] * bool(wide and found.below)
 
 
 def _line(name: str, share: Accuracy | GroupVerdict, further: str) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..comparisons.correlation import PREDICTORS, Correlation
 from .correlation_table import outcome_name
 from .figure import COLOURS, WIDTH, Header, Picture, is_alone, scale_of, title
-from .names_beside_points import put_names
+from .names_beside_points import lay_out, put_names
 from .text import UNDEFINED, number, percent, told_apart
 
 _PANEL, _BELOW = 2.0, 0.62  # inches
@@ -89,7 +89,7 @@ def _interval(correlation: Correlation) -> str:
 
 def _name(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], names: list[str]) -> None:
     """A name at each mark, where it covers least of other names and marks."""
-    axes.autoscale_view()  # else the transformation is still that of empty axes
+    lay_out(axes)
     marks = axes.transData.transform(np.column_stack([x, y]))
     frame, point = axes.get_window_extent(), scale_of(axes) * axes.figure.dpi / 72
 

@@ -14,6 +14,15 @@ from numpy.typing import NDArray
 _NEAR = 11.0  # points from its mark, beyond which a line leads to a name
 
 
+def lay_out(axes: Axes) -> None:
+    """Let limits and a layout settle where points are, before names are put beside them."""
+    axes.autoscale_view()  # else the transformation is still that of empty axes
+    figure: Any = axes.figure.canvas.figure
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+
+
 def put_names(
     axes: Axes,
     points: NDArray[np.float64],

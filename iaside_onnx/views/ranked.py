@@ -44,14 +44,18 @@ def dots(
         known = [(row, dot) for row, dot in enumerate(values) if dot is not None]
         for faint in (False, True):
             chosen = [(row, dot) for row, dot in known if (bool(pale) and pale[row]) == faint]
+            if faint and not chosen:
+                continue
             rows = np.array([row + shift for row, _ in chosen], np.float64)
             found: Any = np.array([dot for _, dot in chosen], np.float64).reshape(-1, 3)
             ends = np.nan_to_num(np.abs(found[:, 1:] - found[:, :1])).T
             look: dict[str, Any] = {"color": colours[number], "alpha": 0.35 if faint else 1.0}
+            # A dot is whole at the edge; marks of nothing, which stand in legends alone, would be
+            # taken to lie in the corner of the figure, and a layout would make room for them.
             axes.errorbar(
                 found[:, 0], rows, xerr=ends, fmt=markers[number], markersize=3.4 * k,
                 elinewidth=0.9 * k, capsize=0, label=None if faint else label,
-                clip_on=False, **look,
+                clip_on=not chosen, **look,
             )  # fmt: skip
     set_rows(axes, names, pale)
     for row in range(len(names)):

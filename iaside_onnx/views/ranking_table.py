@@ -73,9 +73,13 @@ def _fitting(ranking: Ranking, out: Terminal) -> Rows:
         made = _table(ranking, beside[:count])
         if out.measure(made, options=room).maximum <= out.width:
             break
+    captions = []
+    if "kept" in (ranking.by, *beside[:count]):
+        captions.append("kept: of the right answers beyond guessing, what corruptions leave.")
     if left := beside[count:]:
         names = ", ".join(_HEADINGS[name] for name in left)
-        made.caption = f"Also known: {names}; --json and --csv have all."
+        captions.append(f"Also known: {names}; --json and --csv have all.")
+    made.caption = " ".join(captions) or None
     return made
 
 

@@ -18,7 +18,7 @@ from iaside_onnx.mathematics.paired_score import ScoreDifference
 from tools.studies.csv_files import write
 from tools.studies.zoo_reports import ZOO, Shelf
 
-_DPI = 110
+DPI = 110
 # As many colours as leave a picture so many bytes.
 _COLOURS, _SMALL = (160, 96, 64, 48, 32), 60_000
 
@@ -40,11 +40,18 @@ class Asked:
         return {name: self.shelf.analysis(ZOO / f"{name}.onnx", reading) for name in names}
 
 
-def panels(columns: int, rows: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure of panels, sizes in inches."""
+def panels(
+    columns: int, rows: int, width: float, height: float, *, settled: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """A figure of panels, sizes in inches; `settled` ones stay where their maker puts them."""
     plt.rcParams["font.size"] = 9
     figure, axes = plt.subplots(
-        rows, columns, figsize=(width, height), layout="constrained", squeeze=False
+        rows,
+        columns,
+        figsize=(width, height),
+        dpi=DPI if settled else None,
+        layout=None if settled else "constrained",
+        squeeze=False,
     )
     return figure, list(axes.flat)
 
@@ -92,7 +99,7 @@ def save(asked: Asked, name: str, figure: Figure, rows: list[dict[str, Any]]) ->
     """Write NAME.png, small enough for a page, and NAME.csv."""
     asked.out.mkdir(parents=True, exist_ok=True)
     drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=_DPI)
+    figure.savefig(drawn, format="png", dpi=DPI)
     plt.close(figure)
     with Image.open(drawn) as picture:
         for colours in _COLOURS:

@@ -47,5 +47,7 @@ def draw(asked: Asked) -> None:
                 {"corruption": name, "kind": kind, "images": len(report.image_ids)}
                 | {key: f"{float(value):.3f}" for key, value in numbers.items()}
             )
+        if kind == "weather":  # or the legend covers a curve
+            ax.set_ylim(top=12 * ax.get_ylim()[1])
     figure.supxlabel("dashed: power laws fitted to the curves of the same colour", fontsize=8)
     save(asked, "snr", figure, rows)
