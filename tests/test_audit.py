@@ -12,6 +12,7 @@ import shutil
 import sys
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -441,6 +442,14 @@ def test_an_interruption_names_the_command_that_goes_on(made, tmp_path, iaside, 
     assert first["time"] == 90
     assert iaside("audit", *made, "--sampling", "nested").exit_code == 2
     assert "--sampling" not in iaside("audit", "--help-all").stdout
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a place that nobody may fill")
+def test_a_folder_that_cannot_be_made_is_said_with_what_to_do(made, iaside):
+    done = iaside("audit", *made, "-o", "/proc/a", "--quick")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("Error: /proc/a: cannot be made: ")
+    assert done.stderr.endswith("; give a folder elsewhere with -o\n")
 
 
 def test_folders_that_are_no_audit_of_this_model_are_left_alone(made, whole, tmp_path):

@@ -172,8 +172,13 @@ def test_no_view_shows_a_finding_where_the_precondition_fails(build, iaside, tmp
     assert cell.count("(not a finding)") == 3
 
 
+def other_file(report):
+    """The report of another model than that of all reports that are made up."""
+    return dataclasses.replace(report, model={**report.model, "sha256": "1" * 64})
+
+
 def test_one_report_of_several_that_says_nothing_is_told_apart():
-    good, bad = made(profiles(60), name="good"), at_chance()
+    good, bad = made(profiles(60), name="good"), other_file(at_chance())
     said = [text.get_text() for text in figure([good, bad], ["good", "bad"]).texts]
     assert said[0] == "No finding: bad"
     assert any(text.startswith("bad: 60 images") and "NO FINDING" in text for text in said)
@@ -291,7 +296,7 @@ def test_what_was_measured_of_the_same_model_stands_beside_the_score(iaside, tmp
 
 def test_reports_side_by_side_say_how_they_differ():
     psi = profiles(80)
-    reports = [made(psi, name="a"), made(shifted(psi, by=-0.6, band=0), name="b")]
+    reports = [made(psi, name="a"), other_file(made(shifted(psi, by=-0.6, band=0), name="b"))]
     names = ["first", "second"]
     pair = ia.compare(*reports).pairs[0].srs_signed
     interval = f"[{pair.low:+.3f}, {pair.high:+.3f}]"

@@ -83,6 +83,16 @@ def test_it_finds_what_a_model_wants(iaside, tmp_path, coloured, preset, options
     assert "inputs" in found
 
 
+def test_labels_of_one_class_say_nothing_of_the_order_of_classes(iaside, tmp_path, coloured):
+    model = wants(tmp_path / "m.onnx", PRESETS["unit"])
+    table = tmp_path / "labels.csv"
+    files = sorted(path.relative_to(coloured) for path in coloured.rglob("*.png"))
+    table.write_text("file,label\n" + "".join(f"{file},0\n" for file in files))
+    found = search(iaside, model, "--data", coloured, "--labels", table, "--samples", 0)["search"]
+    assert found["class_order"] is None
+    assert "All images are of one class: give images of several" in " ".join(found["findings"])
+
+
 def test_the_recipe_it_writes_gives_the_accuracy_it_promises(iaside, tmp_path, coloured):
     odd = Preprocess("odd", channels="bgr", scale=2.0, mean=(1.0,))
     model = wants(tmp_path / "m.onnx", odd)

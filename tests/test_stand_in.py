@@ -313,6 +313,12 @@ def test_tables_of_spectra_are_read_between_their_radii(tmp_path):
     ("name", "text", "message"),
     [
         ("night.csv", "radius,noise\n0,1\n", "its first line must name the columns radius,gain,"),
+        pytest.param(
+            "night.csv",
+            f"radius,gain,noise\n0,{'1' * 200_000},0\n",
+            "read as CSV",
+            id="a long cell",
+        ),
         ("night.csv", "", "its first line must name the columns radius,gain,noise"),
         ("night.csv", "radius,gain,noise\n\n", "holds no line of numbers"),
         ("night.csv", "radius,gain,noise\n0,1\n", "line 2: 2 values, 3 are needed"),

@@ -87,8 +87,13 @@ class AuditFolder:
             raise ReportError(
                 f"{path}: holds other files ({there[0]}) and no audit; give another folder"
             )
-        with suppress(FileExistsError):
-            path.mkdir()
+        try:
+            path.mkdir(exist_ok=True)
+        except OSError as error:
+            raise ReportError(
+                f"{path}: cannot be made: {why(error)}; give a folder elsewhere with "
+                f"{option('target')}"
+            ) from error
         try:
             with sole_writer(self.file(ABOUT)):
                 self.replacing = overwrite and bool(there)

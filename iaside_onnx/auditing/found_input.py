@@ -173,7 +173,8 @@ def _say_left_out(images: Path, labels: Any, listed: int, stages: Stages) -> Non
     there = all_pictures(images, Listener())
     left = 0 if there is None else len(there.ids) - listed
     if left > 0:
-        stages.warn(f"{labels} lists {photos(listed)} of {images}; the {left} others are left out")
+        others = "the other is" if left == 1 else f"the {left} others are"
+        stages.warn(f"{labels} lists {photos(listed)} of {images}; {others} left out")
 
 
 def _tried(

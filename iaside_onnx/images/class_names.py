@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import unicodedata
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-from .text_files import read_text
+from .text_files import csv_rows, read_text
 
 # What `class_names` takes for: folders by their places, whatever the file calls its classes.
 NO_NAMES = "none"
@@ -279,10 +278,9 @@ def without_places(lines: list[str]) -> list[str]:
 
 def _from_rows(path: Path, lines: list[str]) -> list[str] | None:
     delimiter = max("\t;,", key=lines[0].count)
-    try:
-        rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
-    except csv.Error as error:
-        raise DataError(f"{path}: cannot be read as CSV ({error})") from error
+    rows = [row for _, row in csv_rows(path, lines, delimiter)]
+    if not rows:
+        return None
     header = [folded(cell) for cell in rows[0]]
     named = [c for c, cell in enumerate(header) if cell in _NAME_COLUMNS]
     counted = [c for c, cell in enumerate(header) if cell in _INDEX_COLUMNS]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -15,12 +14,11 @@ from ..spelling import option
 from .class_names import folded, shown
 from .imagenet import ids_beside, wordnet_id
 from .pictures import is_picture, relative_name
-from .text_files import read_text
+from .text_files import csv_rows, read_text
 from .tree import look_below
 
 _COLUMNS = option("columns", like="FILE,LABEL")
 _MOST_BYTES = 1 << 28
-_MOST_FIELD = 1 << 17
 # Column names, folded, the usual first.
 FILE_COLUMNS = (
     "file", "filename", "image", "imageid", "imagename", "imagepath", "imagefile", "filepath",
@@ -165,15 +163,7 @@ def rows_of(table: Path, lines: list[str], mark: str) -> list[tuple[int, list[st
 def _rows(table: Path, lines: list[str], mark: str) -> list[tuple[int, list[str]]]:
     if mark == " ":
         return [(at, _words(line)) for at, line in enumerate(lines, start=1) if line.strip()]
-    limit = csv.field_size_limit(_MOST_FIELD)
-    try:
-        reader = csv.reader((line + "\n" for line in lines), delimiter=mark)
-        read = ((reader.line_num, [cell.strip() for cell in row]) for row in reader)
-        return [(number, row) for number, row in read if any(row)]
-    except csv.Error as error:
-        raise DataError(f"{table}: cannot be read as a CSV file ({error})") from error
-    finally:
-        csv.field_size_limit(limit)
+    return csv_rows(table, lines, mark)
 
 
 def mark_of(line: str, known: Collection[str]) -> str:

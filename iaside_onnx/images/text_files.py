@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import csv
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import DataError
 from ..storage.regular_file import read_bounded
+
+_MOST_FIELD = 1 << 17
 
 
 def read_text(path: Path, most: int) -> str:
@@ -38,6 +42,25 @@ def read_text(path: Path, most: int) -> str:
     if "\0" in text:
         raise DataError(f"{path}: cannot be read as text (it holds zero bytes); save it as UTF-8")
     return text.removeprefix("\ufeff")
+
+
+def csv_rows(path: Path, lines: Iterable[str], mark: str = ",") -> list[tuple[int, list[str]]]:
+    """Cells of the lines that are not empty, with their numbers; `mark` stands between cells.
+
+    Raises
+    ------
+    DataError
+        It is no CSV.
+    """
+    limit = csv.field_size_limit(_MOST_FIELD)
+    try:
+        reader = csv.reader((line + "\n" for line in lines), delimiter=mark)
+        read = ((reader.line_num, [cell.strip() for cell in row]) for row in reader)
+        return [(number, row) for number, row in read if any(row)]
+    except csv.Error as error:
+        raise DataError(f"{path}: cannot be read as CSV ({error})") from error
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _encoding(content: bytes) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import math
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, ReportError
-from ..images.text_files import read_text
+from ..images.text_files import csv_rows, read_text
 from ..mathematics.signal_noise import Rings, gain_and_residual
 from ..mathematics.spacing import LINEAR
 from ..mathematics.stand_in import Spectrum, constant_and_following
@@ -169,11 +168,11 @@ def tables(paths: Sequence[Path], rings: Rings, channels: int) -> Spectra:
 
 def _table(path: Path, rings: Rings, channels: int) -> Spectrum:
     """The spectrum of a table: linear between its radii, and as at its ends beyond them."""
-    lines = list(csv.reader(read_text(path, _MOST_BYTES).splitlines()))
-    header = [cell.strip().lower() for cell in lines[0]] if lines else []
+    lines = csv_rows(path, read_text(path, _MOST_BYTES).splitlines())
+    header = [cell.lower() for cell in lines[0][1]] if lines else []
     if header not in ([*_COLUMNS], [*_COLUMNS, _SHIFT]):
         raise DataError(f"{path}: its first line must name the columns {_HEADER}")
-    rows = [(number, line) for number, line in enumerate(lines[1:], 2) if any(map(str.strip, line))]
+    rows = lines[1:]
     if not rows:
         raise DataError(f"{path}: holds no line of numbers below the names of the columns")
     values = np.array([_numbers(path, number, header, line) for number, line in rows])

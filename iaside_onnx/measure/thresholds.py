@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import DataError, InvalidOption
 from ..images.class_index import ClassIndex
 from ..images.class_names import folded, shown
-from ..images.text_files import read_text
+from ..images.text_files import csv_rows, read_text
 
 USUAL = 0.5
 _MOST_BYTES = 1 << 24
@@ -87,10 +86,7 @@ def _read(path: Path) -> Sequence[Any] | Mapping[str, Any]:
             raise DataError(f"{path}: is not valid JSON") from error
         if isinstance(value, list | dict):
             return value
-    try:
-        rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines()) if any(row)]
-    except csv.Error as error:
-        raise DataError(f"{path}: cannot be read as CSV ({error})") from error
+    rows = [row for _, row in csv_rows(path, text.splitlines())]
     if rows and folded(rows[0][-1]) in _HEADERS:
         rows = rows[1:]
     if not rows or len({len(row) for row in rows}) > 1 or len(rows[0]) > 2:

@@ -27,6 +27,8 @@ def other_order(candidates: list[Candidate]) -> dict[int, int] | None:
     more images than the best candidate is, corrected for the number of recipes.
     """
     best = candidates[0]
+    if len(np.unique(best.targets)) == 1:  # whatever is answered is the usual answer
+        return None
     recipes = [item for item in candidates if item.label_offset == best.label_offset]
     other = max(recipes, key=lambda item: int(item.right_renumbered.sum()))
     if len(recipes) * mcnemar(other.right_renumbered, best.right) > LEVEL:

@@ -18,6 +18,8 @@ from iaside_onnx.images.class_names import read_class_names
 from iaside_onnx.images.masks import Masks
 from iaside_onnx.images.sample import Reading
 from iaside_onnx.inference.class_head import digest_of_classes
+from iaside_onnx.mathematics.signal_noise import Rings
+from iaside_onnx.measure.spectra import tables
 from iaside_onnx.measure.thresholds import thresholds
 from iaside_onnx.preprocessing.preprocess import load_preprocess
 from iaside_onnx.results.audit_about import read_about
@@ -91,6 +93,7 @@ def material(_: Path) -> list[Side]:
         (".csv", _lines(("id", "name"), *enumerate(_NAMES)), "class names"),
         (".json", {"id2label": {str(at): name for at, name in enumerate(_NAMES)}}, "class names"),
         (".npy", array.getvalue(), "class embeddings"),
+        (".csv", _lines(("radius", "gain", "noise"), (0, 1, 0.01), (1, 0.5, 0.02)), "spectrum"),
         (".toml", b'resize = 8\nmean = [0.1, 0.2, 0.3]\nchannels = "bgr"\nscale = 255\n', "recipe"),
         (".json", _CONFIG, "recipe"),
         (".json", _TIMM, "recipe"),
@@ -191,4 +194,5 @@ _READERS: dict[str, Callable[[Path], object]] = {
     "class embeddings": lambda path: digest_of_classes("class_embeddings", path),
     "recipe": lambda path: load_preprocess(str(path)).for_size(8, 8),
     "audit": read_about,
+    "spectrum": lambda path: tables([path], Rings(8, 8, 4, "l2"), 3),
 }

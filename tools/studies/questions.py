@@ -130,10 +130,17 @@ QUESTIONS = {
     "imagenet": Question(
         "What do score and damage say of networks pretrained on ImageNet, and of variants?",
         "evidence.md#imagenet-networks",
-        _of(f"{_STUDIES}/imagenet", *sorted(imagenet_tables.NAMES)),
+        _of(f"{_STUDIES}/imagenet", *sorted({*imagenet_tables.NAMES} - {"bands"})),
         ("python -m tools.studies.imagenet --help",),
         imagenet.tables,
         _of_imagenet,
+    ),
+    "imagenet-bands": Question(
+        "On which bands do convolutional networks and transformers rest, pretrained on ImageNet?",
+        "paper-figures.md#imagenet-networks",
+        _of(f"{_STUDIES}/imagenet", "bands"),
+        ("python -m tools.studies.imagenet --help",),
+        imagenet.bands,
     ),
     "imagenet-prediction": Question(
         "How well is damage of networks pretrained on ImageNet predicted?",

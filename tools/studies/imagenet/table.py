@@ -25,7 +25,7 @@ from .words import Spread, percent, told
 
 Cells = list[list[str]]
 NAMES = (
-    "networks", "pairs", "variants", "settings", "absences", "damage", "attack", "rivals"
+    "networks", "bands", "pairs", "variants", "settings", "absences", "damage", "attack", "rivals"
 )  # fmt: skip
 PREDICTED = {"over-corruptions": over_corruptions, "over-networks": over_networks}
 
@@ -34,9 +34,9 @@ def tables(measured: Measured) -> dict[str, Cells]:
     """Rows of each table, the first of which names the columns."""
     study = Study(measured)
     return {
-        "networks": networks(study), "pairs": pairs(study), "variants": variants(study),
-        "settings": settings(study), "absences": absences(study), "damage": damage(study),
-        "attack": attack(study), "rivals": rivals(study),
+        "networks": networks(study), "bands": bands(study), "pairs": pairs(study),
+        "variants": variants(study), "settings": settings(study), "absences": absences(study),
+        "damage": damage(study), "attack": attack(study), "rivals": rivals(study),
         **{name: table(study) for name, table in PREDICTED.items()},
     }  # fmt: skip
 
@@ -71,6 +71,18 @@ def networks(study: Study) -> Cells:
             row.append(told((signed, *found.srs_signed), 3))
             row.append(told((abs(signed), *found.srs), 3))
         table.append(row)
+    return table
+
+
+def bands(study: Study) -> Cells:
+    """On which bands the answers of the original networks rest: shares, each with its interval."""
+    table = [["network", "signed score", *(f"band {band}" for band in range(8))]]
+    for at in study.originals():
+        psi = study.psi(SHOWN[0], at)
+        shares = spectral_importance(study.resampled(SHOWN[0], at))
+        signed = (study.score(SHOWN[0], at), *bootstrap_intervals(psi, BETA).srs_signed)
+        cells = [told(ends(column), 2) for column in shares.T]
+        table.append([study.names[at], told(signed, 3), *cells])
     return table
 
 
@@ -149,19 +161,18 @@ def settings(study: Study) -> Cells:
 
 
 def absences(study: Study) -> Cells:
-    """The scores of the original networks under each absence, and whose order they give.
+    """The scores of original networks under each absence, and whose order they give.
 
-    In the rows of l2 also how much better or worse than with linf they go with each outcome.
+    In the rows of l2 also how much better or worse than with linf they go with each outcome. Of
+    the networks that every absence was measured of.
     """
-    originals = study.originals()
+    originals = study.in_every_absence()
     norms = norms_by_absence(study)
     outcomes = list(next(iter(norms.values()), {}))
     names = [study.names[at] for at in originals]
     end = ["highest", "pairs told apart", "agree", "oppose", "Spearman over families"]
     table = [["game", *names, *end, *(f"l2 less linf, {what}" for what in outcomes)]]
     for game in study.games((*LINEAR[:2], *ABSENT)):
-        if not set(originals) <= set(study.places(f"psi/{game}")):
-            continue
         scores = np.array([study.score(game, at) for at in originals])
         cells = [
             told((float(score), *bootstrap_intervals(study.psi(game, at), BETA).srs_signed), 3)
@@ -178,11 +189,11 @@ def absences(study: Study) -> Cells:
 
 def norms_by_absence(study: Study) -> dict[str, dict[str, str]]:
     """Of each game with l2: its correlations less those of the same with linf, by outcome."""
-    made = {}
+    made, games = {}, study.games((*LINEAR, *ABSENT))
     for game in (each for each in (*LINEAR, *ABSENT) if each.norm == "l2"):
         pair = game.name, replace(game, norm="linf").name
-        if all(set(study.originals()) <= set(study.places(f"psi/{name}")) for name in pair):
-            made[game.name] = contest(study, *pair)
+        if set(pair) <= set(games):
+            made[game.name] = contest(study, *pair, study.in_every_absence())
     return made
 
 
