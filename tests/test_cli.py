@@ -290,7 +290,7 @@ def test_single_class_and_few_folders_are_warnings(iaside, tmp_path, model, phot
     result = iaside("analyze", model, photographs, "-o", tmp_path / "r.h5", "--bands", 2, "--quiet")
     assert result.exit_code == 0
     assert "one class" in result.stderr
-    assert "the images are of 1 classes, the model has 4" in result.stderr
+    assert "the images are of 1 class, the model has 4" in result.stderr
 
 
 def test_names_from_outside_cannot_steer_the_terminal(iaside, tmp_path, model):
