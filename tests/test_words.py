@@ -10,9 +10,13 @@ import pytest
 
 from iaside_onnx.plurals import counted, plural
 
+from . import graphs
 from .conftest import ROOT
 
 SOURCES = sorted((ROOT / "iaside_onnx").rglob("*.py"))
+MANY_OF_ONE = re.compile(
+    r"(?<![.,\d/])1 (?:images|pictures|classes|models|bands|corruptions|severities|perturbations)\b"
+)
 HEDGED = re.compile(r"\b[a-z]{2,}\((s|es)\)")
 
 
@@ -22,6 +26,28 @@ HEDGED = re.compile(r"\b[a-z]{2,}\((s|es)\)")
 def test_one_is_one(count, said):
     assert counted(count, "image") == said
     assert plural(count, "is", "are") == ("is" if count == 1 else "are")
+
+
+def test_one_of_each_is_one_in_every_line(iaside, photographs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    graphs.small_network(tmp_path / "m.onnx")
+    images, one = photographs.name, ("--samples", 1)
+    few = (*one, "--corruption", "fog", "--severity", 3)
+    for words in (
+        ("analyze", "m.onnx", images, "-o", "r.h5", "--bands", 2, *one),
+        ("robustness", "m.onnx", images, "-o", "b.h5", *few),
+        ("snr", images, "-o", "s.h5", "--bands", 2, *few),
+        ("explain", "m.onnx", images, "-o", "d.h5", "--bands", 2, *few),
+        ("heatmap", "m.onnx", images, "-o", "h.h5", "--grid", 3, *one),
+        ("predict", "--model", "m.onnx", images, "-o", "p.h5", *few),
+        *(("show", f"{name}.h5") for name in "rbsdhp"),
+        *(("show", f"{name}.h5", "--per-class") for name in "r"),
+        ("html", "r.h5", "b.h5", "d.h5", "-o", "page.html"),
+    ):
+        done = iaside(*words)
+        assert done.exit_code == 0, done.stderr
+        assert not MANY_OF_ONE.findall(done.stdout + done.stderr), words
+    assert not MANY_OF_ONE.findall((tmp_path / "page.html").read_text())
 
 
 def test_no_text_leaves_the_number_open():

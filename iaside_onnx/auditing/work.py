@@ -20,7 +20,7 @@ from ..measure.damage import explain
 from ..measure.request import LabelledOptions, Request
 from ..measure.robustness import measure_robustness
 from ..measure.subject import open_subject
-from ..plurals import lasting
+from ..plurals import counted, lasting
 from ..results.audit import ANALYSIS, DAMAGE, ROBUSTNESS, Audit
 from ..results.group_verdict import GROUPS, KEEP, SEVERITIES, verdicts
 from ..results.robustness import RobustnessReport
@@ -302,7 +302,7 @@ class Work:
                 known = None
         levels = ", ".join(map(str, SEVERITIES))
         rows = len(known.perturbations) if known is not None else _CORRUPTIONS
-        text = f"{photos(look)} x {rows} corruptions x severities {levels}"
+        text = f"{photos(look)} x {counted(rows, 'corruption')} x severities {levels}"
         listener = self.stages.of(MORE if target.is_file() else MEASURE, text)
         ahead = self.folder.file(NEXT)
         self.folder.begin(look)

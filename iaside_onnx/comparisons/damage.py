@@ -18,6 +18,7 @@ from ..mathematics.paired import (
     mean_differences,
     right_answers,
 )
+from ..plurals import counted
 from ..results.damage import FEW_IMAGES, DamageReport
 from ..results.damage_words import bands_named, perturbation_name
 from ..results.result import ModelResult
@@ -266,7 +267,7 @@ def _verdict(
             f"{'less' if less else 'more'} than {reference} {between}."
         )
     else:
-        damage = f"No difference of the damage seen on {pair.shared} images {between}"
+        damage = f"No difference of the damage seen on {counted(pair.shared, 'image')} {between}"
         if d.mde > 0:  # none where resamples of the images do not vary
             damage += (
                 f"; one of {_text(d.mde, digits)} {first.unit} would have been seen (with a "

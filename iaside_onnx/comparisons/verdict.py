@@ -106,7 +106,7 @@ def _with_margin(sentences: dict[str, str], pair: Pair, margin: float | None) ->
 
 
 def _power(pair: Pair, difference: Difference, trainings: int) -> str:
-    size = f"{pair.shared} images"
+    size = counted(pair.shared, "image")
     at = f"at this sample size ({size})"
     if trainings > 1:
         at = f"at this number of trainings ({trainings} and 1, on {size})"

@@ -18,6 +18,7 @@ from ..mathematics.coalitions import default_passes, draw_coalitions
 from ..mathematics.estimators import image_values
 from ..mathematics.intervals import score_stderr
 from ..mathematics.score import in_order
+from ..plurals import counted
 from ..results.example import row_to_show
 from ..results.report import Report, check_view
 from ..results.value_table import game_of, value_of
@@ -179,7 +180,8 @@ class Game(Measurement[Report]):
     def cost(self, images: int) -> str:
         """See `Measurement`."""
         cost = images * self._played
-        return f"{images} images x {self._played} coalitions = {cost:,} forward passes"
+        coalitions = counted(self._played, "coalition")
+        return f"{counted(images, 'image')} x {coalitions} = {cost:,} forward passes"
 
     def work(self, positions: list[int]) -> list[int]:
         """A pass for each coalition."""

@@ -223,7 +223,8 @@ def _say_task(subject: Subject, clean: NDArray[np.float32], learned: str) -> Non
     kind = subject.classifier.kind
     whose = "the model's own answers" if subject.own_answers else "the labels"
     subject.listener.note(
-        f"task: {kind.what}; {len(clean)} images are compared with {whose}, mean {kind.quantity} "
+        f"task: {kind.what}; {counted(len(clean), 'image')} are compared with {whose}, mean "
+        f"{kind.quantity} "
         f"{float(clean.mean()):.3f} on clean images; there is no accuracy"
     )
     if learned:
@@ -244,7 +245,9 @@ def _say_accuracy(
         )
         return
     right = int((predicted == classes).sum())
-    listener.note(f"clean accuracy: {right / count:.3f} ({right} of {count} images), {mean_text}")
+    listener.note(
+        f"clean accuracy: {right / count:.3f} ({right} of {counted(count, 'image')}), {mean_text}"
+    )
     given = subject.request.reading
     command = look(reading(place(given), {"paths": ways_to(None, given)}))
     if warning := accuracy_reason(right, classes, subject.classifier.classes, command):

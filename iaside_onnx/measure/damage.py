@@ -21,6 +21,7 @@ from ..images.pairs import asked_places
 from ..inference.engine import Engine
 from ..mathematics.coalitions import draw_coalitions, drawn_count
 from ..mathematics.damage import SPLIT_ESTIMATORS, draw_split, split_coalitions
+from ..plurals import counted
 from ..results.damage import UNITS, DamageReport
 from ..results.damage_numbers import held_values
 from ..results.example import row_to_show
@@ -289,8 +290,9 @@ class DamageGame(Measurement[DamageReport]):
     def cost(self, images: int) -> str:
         """See `Measurement`."""
         played, queries = self.plan.columns, self.perturbation.queries
-        each = f"({played} coalitions + {queries} queries)" if queries else f"{played} coalitions"
-        return f"{images} images x {each} = {images * self._passes:,} forward passes"
+        coalitions = counted(played, "coalition")
+        each = f"({coalitions} + {queries} queries)" if queries else coalitions
+        return f"{counted(images, 'image')} x {each} = {images * self._passes:,} forward passes"
 
     def work(self, positions: list[int]) -> list[int]:
         """A pass for each coalition, and those of an attack."""

@@ -22,6 +22,7 @@ from ..images.sample import stratified
 from ..inference.classifier import Classifier, open_classifier
 from ..listener import Listener
 from ..mathematics.wiener import LARGEST, Kernel, Spectra, filtered, kernel_of_size, smallest_kernel
+from ..plurals import counted
 from ..results.filtering import MOST_CLEAN_LOSS, ROUNDING, FilterResult, Tried, told_gain
 from ..results.spread import check_confidence
 from ..spelling import option
@@ -238,7 +239,8 @@ class _Trial:
         tried = len(STRENGTHS)
         total = many * (kinds + tried * (kinds + 1)) + few * (2 * kinds + 1)
         listener.note(
-            f"cost: {many} images x ({kinds} perturbations + {tried} strengths x {kinds + 1}) to "
+            f"cost: {many} images x ({counted(kinds, 'perturbation')} + {tried} strengths x "
+            f"{kinds + 1}) to "
             f"choose + {few} images x {2 * kinds + 1} to measure = {total:,} forward passes"
         )
         clean = clean_pass(subject, whole_sample=False)

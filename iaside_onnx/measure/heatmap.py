@@ -22,6 +22,7 @@ from ..mathematics.fourier_basis import (
     default_strength,
     finest,
 )
+from ..plurals import counted
 from ..results.audit_words import band_words
 from ..results.banded import partition_of, spacing_of
 from ..results.heatmap import HeatmapReport
@@ -189,7 +190,7 @@ class Heatmap(Measurement[HeatmapReport]):
         """See `Measurement`."""
         vectors = len(self.grid.vectors)
         return (
-            f"{images} images x ({vectors} Fourier basis vectors + the image itself) = "
+            f"{counted(images, 'image')} x ({vectors} Fourier basis vectors + the image itself) = "
             f"{images * (vectors + 1):,} forward passes"
         )
 

@@ -17,6 +17,7 @@ from ..corruptions.severity import CATALOGUE, SETS, known
 from ..errors import DataError, InvalidOption, UsageError
 from ..images.layouts import Place, named_apart, places
 from ..images.pairs import Pairs, asked_places
+from ..plurals import counted
 from ..results.robustness import OWN
 from ..spelling import option
 from ..storage.value_rules import MOST_PERTURBATIONS
@@ -168,6 +169,7 @@ def _check_names(names: list[str]) -> None:
         )
     if len(names) > MOST_PERTURBATIONS:
         raise UsageError(
-            f"{len(names)} perturbations, the most are {MOST_PERTURBATIONS}; choose with "
+            f"{counted(len(names), 'perturbation')}, the most are {MOST_PERTURBATIONS}; choose "
+            "with "
             f"{option('corruption')}"
         )

@@ -238,12 +238,13 @@ class Robustness(Measurement[RobustnessReport]):
         terms = [f"{kinds} x {levels}"] * bool(self._made)
         terms += [counted(own, "perturbed picture")] * bool(own)
         text = (
-            f"{images} images x ({' + '.join(terms)} + the image itself) = "
+            f"{counted(images, 'image')} x ({' + '.join(terms)} + the image itself) = "
             f"{images * self._passes:,} forward passes"
         )
         for attack in self.attacks:
             text += (
-                f", and at most {len(self.chosen)} images x {attack['queries']:,} queries = "
+                f", and at most {counted(len(self.chosen), 'image')} x {attack['queries']:,} "
+                "queries = "
                 f"{len(self.chosen) * attack['queries']:,} for {attack['name']} "
                 f"(epsilon {attack['epsilon']:.4g})"
             )

@@ -22,6 +22,7 @@ from ..mathematics.absence import SampleStatistics
 from ..mathematics.bands import check_count
 from ..mathematics.signal_noise import Rings
 from ..mathematics.spacing import ring_edges
+from ..plurals import counted, plural
 from ..preprocessing.preprocess import Preprocess, load_preprocess
 from ..results.snr import SnrReport
 from ..results.spread import check_confidence
@@ -264,17 +265,19 @@ class SignalToNoise(Measurement[SnrReport]):
 
     def cost(self, images: int) -> str:
         """See `Measurement`."""
-        levels, texts = len(self.severities), []
+        severities, texts = counted(len(self.severities), "severity", "severities"), []
+        made = images * self._cells
         if self.corruptions:
             texts.append(
-                f"{images} images x {len(self.corruptions)} corruptions x {levels} severities = "
-                f"{images * self._cells:,} corrupted images"
+                f"{counted(images, 'image')} x {counted(len(self.corruptions), 'corruption')} x "
+                f"{severities} = {made:,} {plural(made, 'corrupted image')}"
             )
         if self.attack is not None:
             queries = self.attack["queries"]
             texts.append(
-                f"at most {images} images x {levels} severities x {queries:,} queries = "
-                f"{images * levels * queries:,} forward passes for {self.attack['name']}"
+                f"at most {counted(images, 'image')} x {severities} x {queries:,} queries = "
+                f"{images * len(self.severities) * queries:,} forward passes for "
+                f"{self.attack['name']}"
             )
         return ", and ".join(texts)
 

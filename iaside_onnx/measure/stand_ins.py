@@ -21,6 +21,7 @@ from ..errors import UsageError
 from ..mathematics.bands import check_count
 from ..mathematics.signal_noise import Rings
 from ..mathematics.stand_in import Plane
+from ..plurals import counted
 from ..results.robustness import RobustnessReport
 from ..results.snr import SnrReport
 from ..results.spread import check_confidence
@@ -204,8 +205,9 @@ class StandIns(Measurement[StandInReport]):
     def cost(self, images: int) -> str:
         """See `Measurement`."""
         return (
-            f"{images} images x ({len(self.perturbations)} perturbations x {len(self.severities)} "
-            f"severities + the image itself) = {images * (self.cells + 1):,} forward passes"
+            f"{counted(images, 'image')} x ({counted(len(self.perturbations), 'perturbation')} x "
+            f"{counted(len(self.severities), 'severity', 'severities')} + the image itself) = "
+            f"{images * (self.cells + 1):,} forward passes"
         )
 
     def work(self, positions: list[int]) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..plurals import counted
 from ..results.audit import Audit
 from ..results.audit_words import damage_words, evidence_words
 from ..results.damage import DamageReport
@@ -71,7 +72,8 @@ def _first(facts: Facts) -> dict[str, Any]:
     reports = list(enumerate(facts.reports))
     lacking = [number for number in facts.once if number not in facts.robustness]
     sizes = {len(report.labels) for report in facts.reports}
-    images = f"{min(sizes)} images" if len(sizes) == 1 else f"{min(sizes)} to {max(sizes)} images"
+    least, most = min(sizes), max(sizes)
+    images = counted(least, "image") if least == most else f"{least} to {most} images"
     return {
         # Models, of which one may have several reports.
         "many": len(facts.once) > 1,

@@ -11,6 +11,7 @@ from jinja2 import ChoiceLoader, DictLoader, Environment, PackageLoader, StrictU
 from markupsafe import Markup
 
 from .. import __version__
+from ..plurals import counted
 from ..results.finding import NOT_A_FINDING
 from ..spelling import command_text
 from ..views.text import number
@@ -57,6 +58,7 @@ def _environment(own: Mapping[str, str]) -> Environment:
         finalize=_printable,
     )
     environment.filters.update(
+        counted=counted,
         number=number,
         signed=lambda value: number(value, signed=True),
         quoted=lambda word: command_text([word]),

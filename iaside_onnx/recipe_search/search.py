@@ -202,7 +202,8 @@ class _Search:
         finalists = min(_FINALISTS, len(self.values))
         count = len(self.values) + finalists * len(others)
         total = count * self.count
-        cost = f"{self.count} images x {count} recipes = {total:,} forward passes"
+        recipes = counted(count, "recipe")
+        cost = f"{counted(self.count, 'image')} x {recipes} = {total:,} forward passes"
         self.listener.note(f"cost: {cost}")
         self.listener.title(f"trying {cost}; {option('preprocess', like='NAME')} leaves them out")
         self.listener.start(0, total)
@@ -293,7 +294,8 @@ class _Search:
         for start in range(0, self.count, group):
             if may_stop and start >= _GROUP and not self._has_time_for(group * len(recipes)):
                 self.listener.warning(
-                    f"preprocessings were tried on {start} of {self.count} images, for lack of time"
+                    f"preprocessings were tried on {start} of {counted(self.count, 'image')}, "
+                    "for lack of time"
                 )
                 self.count = start
                 break

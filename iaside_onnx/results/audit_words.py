@@ -165,7 +165,7 @@ def evidence_words(report: Report) -> str:
     spacing = spacing_of(report.settings)
     kind = "" if spacing == LINEAR else f" {spacing} bands"
     return (
-        f"On these {len(report.image_ids)} images its evidence lies in {where} of "
+        f"On these {counted(len(report.image_ids), 'image')} its evidence lies in {where} of "
         f"{len(report.sid)}{kind} ({listed(shares)})."
     )
 

@@ -141,7 +141,8 @@ def reservation(profiles: ClassProfiles, few_images: int) -> str | None:
     few = int(profiles.few.sum())
     if not few:
         return None
-    counts = f"{few} of {len(profiles.few)} classes have fewer than {few_images} images"
+    classes = counted(len(profiles.few), "class", "classes")
+    counts = f"{few} of {classes} have fewer than {few_images} images"
     if profiles.weight is None:
         return (
             f"{counts}, too few to tell classes from chance (at least {LEAST_CLASSES} classes "

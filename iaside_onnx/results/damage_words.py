@@ -71,7 +71,8 @@ def sentence(report: DamageNumbers) -> str:
         )
     if damage.low <= 0 <= damage.high:
         return (
-            f"{whole}: on {images} images this cannot be told apart from no damage, so no band is "
+            f"{whole}: on {counted(images, 'image')} this cannot be told apart from no damage, "
+            "so no band is "
             "named."
         )
     if damage.value < 0:
@@ -85,7 +86,7 @@ def sentence(report: DamageNumbers) -> str:
         holds = "band holds" if half == 1 else f"{half} neighbouring bands hold"
         return f"{whole}, spread over the bands: no {holds} {100 * MOST_OF_IT:.0f} % of it."
     if report.named is None:
-        return f"{whole}: through which bands cannot be decided on {images} images."
+        return f"{whole}: through which bands cannot be decided on {counted(images, 'image')}."
     ends = f"[{run.low:.{digits}f}, {run.high:.{digits}f}]"
     comes = "comes" if f"{run.value:.{digits}f}" in ("1", "1.0") else "come"
     text = (

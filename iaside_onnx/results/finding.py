@@ -139,7 +139,7 @@ def distance_to_decide(
 
 def _evidence(report: ValueTable) -> str:
     images = len(report.labels)
-    on, evidence = f"On {images} images", "evidence"
+    on, evidence = f"On {counted(images, 'image')}", "evidence"
     if not report.of_classes:
         evidence = report.task.evidence
     elif report.of_own_answers:
@@ -170,7 +170,7 @@ def _evidence(report: ValueTable) -> str:
         more = enough_in_words(images, *distance_to_decide(score, interval, margins))
         return (
             f"Whether low or high {parts} carry more of the {evidence} cannot be decided from "
-            f"{images} images: the signed score is {number}{few}; {more}."
+            f"{counted(images, 'image')}: the signed score is {number}{few}; {more}."
         )
     side, end = ("lowest", ends[1]) if score > 0 else ("highest", ends[0])
     return (
@@ -249,7 +249,7 @@ def _measured(report: ValueTable, robustness: RobustnessReport) -> str:
     apart = settings_apart(report.settings, robustness.settings, only=both)
     others = ", ".join(each.setting.replace("_", " ") for each in apart)
     otherwise = f", with another {others.replace('preprocess', 'preprocessing')}" if others else ""
-    about = f"{values['images']} images of {values['source']}{otherwise}"
+    about = f"{counted(values['images'], 'image')} of {values['source']}{otherwise}"
     under = f"{' and '.join(over)}"
     name, kind = worst["name"].replace("_", " "), robustness.task
     if not robustness.of_classes:

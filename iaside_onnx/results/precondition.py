@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..mathematics.proportion import mean_interval, wilson
+from ..plurals import counted
 from ..tasks import TaskKind
 
 # Coverage of the intervals that are judged, whatever the report's own is.
@@ -168,7 +169,8 @@ def gain_alone(ends: NDArray[np.float64], kind: TaskKind) -> Precondition:
         else:
             reasons.append(
                 f"whether there is enough to share out between the bands cannot be decided from "
-                f"{images} images: {numbers}; {enough_in_words(images, gain - low, gain - needed)}"
+                f"{counted(images, 'image')}: {numbers}; "
+                f"{enough_in_words(images, gain - low, gain - needed)}"
             )
     return Precondition(
         images=images, right=None, accuracy_low=None, guessing=None, gain=gain, gain_low=low,
@@ -204,19 +206,22 @@ def accuracy_reason(right: int, labels: NDArray[np.int64], classes: int, look: s
         return f"{_NOT_ABOVE}: one image cannot show it; audit more images"
     if chance == 1.0:
         return (
-            f"{_NOT_ABOVE}: all {count} images are of one class, so that a model that always "
+            f"{_NOT_ABOVE}: all {counted(count, 'image')} are of one class, so that a model that "
+            "always "
             "answers it would be right; audit images of several classes"
         )
     share = right / count
     if share > chance:
         return (
-            f"{_NOT_ABOVE}: whether it is cannot be decided from {count} images, of which {right} "
+            f"{_NOT_ABOVE}: whether it is cannot be decided from {counted(count, 'image')}, of "
+            f"which {right} "
             f"are right (lower 95% end {low:.3f}; guessing would get {chance:.3f}); "
             f"{enough_in_words(count, share - low, share - chance)}, unless the "
             f"preprocessing is wrong ({look})"
         )
     return (
-        f"{_CHANCE}: {right} of {count} images are right, and guessing would get {chance:.3f}; "
+        f"{_CHANCE}: {right} of {counted(count, 'image')} are right, and guessing would get "
+        f"{chance:.3f}; "
         f"preprocessing, channel order, class order or label offset is probably wrong; {look} "
         "finds out which (then --preprocess, --labels, --label-offset)"
     )

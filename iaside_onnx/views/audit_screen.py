@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..plurals import listed
+from ..plurals import counted, listed
 from ..results.audit import PAGE, Audit
 from ..results.audit_words import worst_first
 from ..results.group_verdict import SEVERITIES, Accuracy, GroupVerdict
@@ -62,7 +62,7 @@ def group_lines(audit: Audit, width: int) -> list[str]:
     found, wide = audit.verdicts, width >= _WIDE
     groups = worst_first(found)
     levels = listed(map(str, SEVERITIES))
-    right = f"{found.answers} of {found.clean.n} images"
+    right = f"{found.answers} of {counted(found.clean.n, 'image')}"
     about = f"corrupted: mean of severities {levels}"
     lines = [f"    {right}; {about}"]
     weakest = f"weakest corruption{f', it keeps ({found.scale})' * wide}"

@@ -96,7 +96,7 @@ def draw_classes(axes: Axes, reports: Sequence[Report], names: Sequence[str]) ->
     if report.class_gains.open.any():
         note += "; ?: too few to tell whether there is enough to share out"
     if is_alone(axes):
-        note = f"{both_ends(names[0], 40)}, {len(report.labels)} images; {note}"
+        note = f"{both_ends(names[0], 40)}, {counted(len(report.labels), 'image')}; {note}"
         if not report.precondition.holds:
             note = f"NO FINDING; {note}"
     title(axes, "Classes", "band, low to high frequency", "", f"{note} {_left_out(report, rows)}")

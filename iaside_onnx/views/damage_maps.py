@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from ..plurals import counted
 from ..results.damage import DamageReport
 from ..results.damage_pairs import pairs_told
 from ..results.damage_words import pairs_of_bands, perturbation_name
@@ -132,7 +133,7 @@ def interaction_map(report: DamageReport) -> Picture:
         "Bands that do damage together",
         f"{both_ends(model_name(report), 30)}, "
         f"{one_line(perturbation_name(report.settings['perturbation']))}, "
-        f"{len(report.labels)} images; interactions in {report.unit}",
+        f"{counted(len(report.labels), 'image')}; interactions in {report.unit}",
         below=[
             *wrapped("orange: the damage needs both bands perturbed", SMALL, colour="#8a4a00"),
             *wrapped("violet: either of them does it alone", SMALL, colour="#4a2c80"),
@@ -161,7 +162,8 @@ def draw_together(axes: Axes, reports: Sequence[DamageReport], names: Sequence[s
     _draw_pairs(axes, report)
     note = (
         f"{both_ends(names[0], 40)}, {one_line(perturbation_name(report.settings['perturbation']))}"
-        f", {len(report.labels)} images; interactions in {report.unit}; orange: the damage needs "
+        f", {counted(len(report.labels), 'image')}; interactions in {report.unit}; orange: the "
+        "damage needs "
         "both bands perturbed, violet: either does it alone, grey: an interval, of all pairs "
         "together, that holds 0"
     )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..comparisons.agreement import heatmaps_apart
 from ..errors import UsageError
+from ..plurals import counted
 from ..results.banded import band_ends, bands_said
 from ..results.finding import NOT_A_FINDING
 from ..results.heatmap import HeatmapReport
@@ -237,7 +238,7 @@ def _alone_map(
 
 
 def _about(report: HeatmapReport) -> str:
-    return ", ".join(filter(None, [f"{len(report.labels)} images", _clean(report, 3)]))
+    return ", ".join(filter(None, [counted(len(report.labels), "image"), _clean(report, 3)]))
 
 
 def _clean(report: HeatmapReport, digits: int) -> str:

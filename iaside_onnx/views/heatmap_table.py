@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..plurals import counted
 from ..results.banded import bands_said
 from ..results.finding import NOT_A_FINDING, no_finding
 from ..results.heatmap import HeatmapReport
@@ -24,7 +25,7 @@ def print_heatmap(report: HeatmapReport, analysis: Report | None = None) -> None
         out.say(f"Of the analysis: {one_line(reason)}", bold=True, red=True)
     out.heading(
         shown,
-        f"{len(shown.labels)} images of {width} x {height}, "
+        f"{counted(len(shown.labels), 'image')} of {width} x {height}, "
         f"{clean_words(shown, 'clean error', shown.clean_error)}; "
         f"{len(shown.grid.vectors)} Fourier basis vectors of l2 norm "
         f"{settings['strength']:.4g} in each channel, "

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..comparisons.prediction import Prediction
 from ..errors import UsageError
+from ..plurals import counted
 from ..results.finding import NOT_A_FINDING
 from .figure import (
     COLOURS,
@@ -43,7 +44,8 @@ def prediction_figure(prediction: Prediction) -> Picture:
     width = left + _PANEL + (_GAP + _PANEL if known else 0.5) + 0.12
     header = Header(
         "Damage predicted" if reason is None else f"Damage predicted ({NOT_A_FINDING})",
-        f"{both_ends(model_name(prediction), 30)}, {len(prediction.probability)} images; mean over "
+        f"{both_ends(model_name(prediction), 30)}, "
+        f"{counted(len(prediction.probability), 'image')}; mean over "
         "severities",
         above=reason_lines(reason),
         width=width,
@@ -106,7 +108,7 @@ def _draw_foretold(axes: Axes, prediction: Prediction) -> None:
     zero(axes, upright=True)
     alone = is_alone(axes)
     level = percent(prediction.settings["confidence"])
-    images = f"{len(prediction.probability)} images"
+    images = counted(len(prediction.probability), "image")
     note = f"{both_ends(model_name(prediction), 40)}, {images}; mean over severities"
     silent = f"{NOT_A_FINDING}: " if prediction.no_finding else ""
     title(

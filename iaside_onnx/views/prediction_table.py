@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..comparisons.prediction import TRIALS, Prediction
+from ..plurals import counted
 from ..results.finding import NOT_A_FINDING
 from ..results.result import OWN_ANSWERS
 from .terminal import Terminal, table, terminal
@@ -22,8 +23,9 @@ def print_prediction(prediction: Prediction) -> None:
     own = prediction.settings.get("labels") == OWN_ANSWERS
     answer = "model's own answer" if own else "true class"
     out.say(
-        f"{one_line(prediction.model['path'])}: predicted from {len(prediction.probability)} "
-        f"images of {one_line(prediction.data['source'])} and what corruptions do to the bands of "
+        f"{one_line(prediction.model['path'])}: predicted from "
+        f"{counted(len(prediction.probability), 'image')} of "
+        f"{one_line(prediction.data['source'])} and what corruptions do to the bands of "
         f"{one_line(prediction.snr['source'])}",
         f"\nFall of the probability of the {answer} (clean: "
         f"{number(prediction.probability.mean())}), by severity and on average with its {level} "

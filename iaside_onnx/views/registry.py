@@ -8,13 +8,14 @@ panels alone stand in `plotting`. A further kind of result, or of picture, is on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..checks import one_of
 from ..errors import UsageError
+from ..plurals import counted
 from ..results.banded import bands_said
 from ..results.damage_words import perturbation_name
 from ..results.finding import NO_FINDING, NOT_A_FINDING
@@ -63,11 +64,15 @@ class Views:
 def _of_report(report: Any) -> str:
     accuracy = clean_words(report, "accuracy", report.accuracy)
     bands = bands_said(report.settings)
-    about = f"{len(report.labels)} images, {bands}, {accuracy}"
+    about = f"{_many(report.labels, 'image')}, {bands}, {accuracy}"
     reasons = report.precondition.reasons
     if reasons:
         return f"{NO_FINDING}, {reasons[0].partition(':')[0]}; {about}"
     return f"{about}, signed score {number(report.srs_signed, signed=True)}"
+
+
+def _many(rows: Sized, one: str) -> str:
+    return counted(len(rows), one)
 
 
 def _clean_error(report: Any) -> str:
@@ -81,7 +86,7 @@ def _of_pair(pair: Any) -> str:
 
 def _of_damage(report: Any) -> str:
     lost, name = report.damage, perturbation_name(report.settings["perturbation"])
-    return f"{name}, {len(report.labels)} images, {number(lost.value)} {report.unit} lost"
+    return f"{name}, {_many(report.labels, 'image')}, {number(lost.value)} {report.unit} lost"
 
 
 def _of_prediction(prediction: Any) -> str:
@@ -104,7 +109,8 @@ _ROWS = {
     ),
     "RobustnessReport": Views(
         lambda r: (
-            f"{r.model['path']}: {len(r.labels)} images, {len(r.perturbations)} corruptions, "
+            f"{r.model['path']}: {_many(r.labels, 'image')}, "
+            f"{_many(r.perturbations, 'corruption')}, "
             f"{_clean_error(r)}, mean {r.error_name} {number(r.mean_error)}"
         ),
         table="robustness_table.print_robustness",
@@ -114,7 +120,7 @@ _ROWS = {
     ),
     "HeatmapReport": Views(
         lambda r: (
-            f"{r.model['path']}: {len(r.labels)} images, {len(r.grid.vectors)} Fourier basis "
+            f"{r.model['path']}: {_many(r.labels, 'image')}, {len(r.grid.vectors)} Fourier basis "
             f"vectors, {_clean_error(r)}"
         ),
         table="heatmap_table.print_heatmap",
@@ -124,7 +130,8 @@ _ROWS = {
     ),
     "SnrReport": Views(
         lambda r: (
-            f"{r.data['source']}: {len(r.image_ids)} images, {len(r.perturbations)} perturbations, "
+            f"{r.data['source']}: {_many(r.image_ids, 'image')}, "
+            f"{_many(r.perturbations, 'perturbation')}, "
             f"{bands_said(r.settings)}"
         ),
         table="snr_table.print_snr",
@@ -187,7 +194,8 @@ _ROWS = {
     ),
     "StandInReport": Views(
         lambda s: (
-            f"{s.model['path']}: {len(s.labels)} images, {len(s.perturbations)} perturbations, "
+            f"{s.model['path']}: {_many(s.labels, 'image')}, "
+            f"{_many(s.perturbations, 'perturbation')}, "
             f"mean fall predicted {number(s.foretold.mean_drop.value)}"
         ),
         table="stand_in_table.print_stand_ins",
@@ -197,7 +205,7 @@ _ROWS = {
     ),
     "Shares": Views(
         lambda s: (
-            f"{s.report.model['path']}: {len(s.report.perturbations)} corruptions, mean fall "
+            f"{s.report.model['path']}: {_many(s.report.perturbations, 'corruption')}, mean fall "
             f"{number(s.total.value[0])}, spectral {number(s.total.value[1])}"
         ),
         table="stand_in_table.print_shares",

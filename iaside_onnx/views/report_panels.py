@@ -19,6 +19,7 @@ from scipy.special import stdtrit
 from ..errors import UsageError
 from ..mathematics.bands import band_images
 from ..mathematics.shapley import coalition_curves
+from ..plurals import counted
 from ..results.finding import NO_FINDING, NOT_A_FINDING
 from ..results.report import Report
 from .band_tiles import cropped, has_pictures, partition, visible
@@ -342,7 +343,7 @@ def _finish(
     alone, silent = is_alone(axes), _pale(reports)
     few = len(reports) <= FEW
     if alone and len(reports) == 1:
-        note = f"{both_ends(names[0], 40)}, {len(reports[0].labels)} images; {note}"
+        note = f"{both_ends(names[0], 40)}, {counted(len(reports[0].labels), 'image')}; {note}"
     if any(silent) and alone and derived:
         which = [both_ends(name, 24) for name, pale in zip(names, silent, strict=True) if pale]
         whose = "" if len(reports) == 1 else f" ({', '.join(which[:3])}{' ...' * (len(which) > 3)})"

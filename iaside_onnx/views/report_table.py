@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..plurals import counted
 from ..results.banded import bands_said
 from ..results.finding import NOT_A_FINDING, run_warnings
 from ..results.report import Report
@@ -32,7 +33,8 @@ def print_report(
     drawn = "" if report.exact else f", {settings['estimator']} from {settings['passes']} passes"
     out.heading(
         report,
-        f"{report.data['samples']} images, {clean_words(report, 'clean accuracy', report.accuracy)}"
+        f"{counted(report.data['samples'], 'image')}, "
+        f"{clean_words(report, 'clean accuracy', report.accuracy)}"
         f"{_OWN if report.of_classes and report.of_own_answers else ''}, "
         f"{bands_said(settings)}, absence {settings['absence']}, "
         f"value {settings['value']}{drawn}",

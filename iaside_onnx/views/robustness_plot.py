@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..comparisons.agreement import grounds_apart
 from ..errors import UsageError
+from ..plurals import counted
 from ..results.damage_words import radius_text
 from ..results.robustness import RobustnessReport
 from ..results.spread import Spread
@@ -124,7 +125,9 @@ def draw_errors(axes: Axes, reports: Sequence[RobustnessReport], names: Sequence
         title(axes, "Under corruptions", "", "", f"{what}, mean over severities")
         return
     _draw_map(axes, first, beside(axes, _rows(first)))
-    said = f"{both_ends(names[0], 40)}, {len(first.labels)} images; {what}{_columns(first)}"
+    said = (
+        f"{both_ends(names[0], 40)}, {counted(len(first.labels), 'image')}; {what}{_columns(first)}"
+    )
     title(axes, "Under corruptions", "severity" if _columns(first) else "", "", said)
 
 
@@ -280,7 +283,7 @@ def _draw_means(
         }
         dots(axes, list(quantities), series)
     axes.set_xlim(0, 1)
-    about = f"{both_ends(names[0], 40)}, {len(first.labels)} images"
+    about = f"{both_ends(names[0], 40)}, {counted(len(first.labels), 'image')}"
     across = f"{first.error_name}; whiskers: {levels(reports)} intervals"
     heading = f"Mean {first.error_name}" if is_alone(axes) else ""
     title(axes, heading, across, "", about if len(reports) == 1 and is_alone(axes) else "")

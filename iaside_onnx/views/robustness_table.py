@@ -39,7 +39,7 @@ def print_robustness(report: RobustnessReport, baseline: RobustnessReport | None
     damage = report.damage
     out.heading(
         report,
-        f"{len(report.labels)} images of {report.settings['width']} x "
+        f"{counted(len(report.labels), 'image')} of {report.settings['width']} x "
         f"{report.settings['height']}, {_perturbations(report)}",
         _clean(report, level),
     )

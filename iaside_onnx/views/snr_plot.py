@@ -106,7 +106,7 @@ def _draw_kind(kind: str, axes: Axes, reports: Sequence[SnrReport], _: Sequence[
     members = kinds[kind]
     if len(members) > len(COLOURS):
         raise UsageError(
-            f"{len(members)} perturbations of the kind {kind} are more than the "
+            f"{counted(len(members), 'perturbation')} of the kind {kind} are more than the "
             f"{len(COLOURS)} curves of a panel; the panel 'ratios' shows all"
         )
     _draw(report, kind, members, axes)

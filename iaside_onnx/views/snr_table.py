@@ -26,8 +26,8 @@ def print_snr(report: SnrReport) -> None:
     )
     out.heading(
         report,
-        f"{len(report.image_ids)} images of {settings['width']} x {settings['height']}, "
-        f"{len(report.perturbations)} perturbations x "
+        f"{counted(len(report.image_ids), 'image')} of {settings['width']} x {settings['height']}, "
+        f"{counted(len(report.perturbations), 'perturbation')} x "
         f"{counted(len(report.severities), 'severity', 'severities')}, "
         f"{bands_said(settings)}, {report.rings} rings",
         *filter(None, [attacked]),

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from ..comparisons.shares import Shares
+from ..plurals import counted
 from ..results.spread import Spread
 from ..results.stand_ins import StandInReport
 from .figure import (
@@ -64,7 +65,7 @@ def _header(heading: str, report: StandInReport, notes: list[str]) -> Header:
 
 
 def _about(report: StandInReport) -> str:
-    return f"{both_ends(model_name(report), 40)}, {len(report.labels)} images"
+    return f"{both_ends(model_name(report), 40)}, {counted(len(report.labels), 'image')}"
 
 
 def draw_falls(axes: Axes, reports: Sequence[StandInReport], _: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..comparisons.shares import Shares
-from ..plurals import plural
+from ..plurals import counted, plural
 from ..results.stand_ins import AVERAGE, OWN, TABLE, StandInReport
 from .terminal import Terminal, table, terminal
 from .text import number, one_line, percent, rank_text, value_and_ends, with_interval
@@ -80,8 +80,9 @@ def _print_heading(out: Terminal, report: StandInReport) -> None:
     cost = "" if passes is None else f"; {passes:,} forward passes"
     out.heading(
         report,
-        f"spectral stand-ins of {len(report.labels)} images, {len(report.perturbations)} "
-        f"perturbations x {severities} {', '.join(map(str, report.severities))}",
+        f"spectral stand-ins of {counted(len(report.labels), 'image')}, "
+        f"{counted(len(report.perturbations), 'perturbation')}"
+        f" x {severities} {', '.join(map(str, report.severities))}",
         f"{settings['rings']} rings, {spectra}{cost}",
         f"Clean accuracy: {number(report.accuracy)}",
     )
