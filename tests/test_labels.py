@@ -161,6 +161,33 @@ def test_class_names_below_a_header_of_other_columns_are_refused(tmp_path, text)
         read_class_names(tmp_path / "n.csv")
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "names"),
+    [
+        ("n.csv", "name,kind\ncat,a\n,\ndog,b\n", None),
+        ("n.csv", 'name\n"cat"\n""\n"dog"\n', None),
+        ("n.tsv", "name\tkind\ncat\ta\n\t\ndog\tb\n", None),
+        ("n.csv", "id,name\n0,cat\n,\n1,dog\n", None),
+        ("n.json", '["cat", "", "dog"]', None),
+        ("n.csv", 'name,kind\n"giant\npanda",a\n\n   \ndog,b\n', ["giant panda", "dog"]),
+    ],
+)
+def test_a_class_without_a_name_keeps_its_place(tmp_path, file, text, names):
+    (tmp_path / file).write_text(text)
+    if names is None:
+        with pytest.raises(DataError, match=r"class 1 has no name"):
+            read_class_names(tmp_path / file)
+    else:
+        assert read_class_names(tmp_path / file) == names
+
+
+def test_an_empty_line_between_names_is_named_before_a_background_class(tmp_path):
+    photos = tree(tmp_path / "photos", NAMES[1:])
+    (tmp_path / "n.txt").write_text("\n".join([NAMES[0], "", *NAMES[2:]]))
+    with pytest.raises(DataError, match="names 9 classes, but the model has 10; its line 2 is emp"):
+        audit(model(tmp_path / "m.onnx"), photos, class_names=tmp_path / "n.txt")
+
+
 def test_names_with_synonyms_ids_and_numbers(tmp_path):
     index = ClassIndex(
         ["German shepherd, alsatian", "n02123045 tabby, tabby cat", "crane", "crane"]
