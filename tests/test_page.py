@@ -229,8 +229,14 @@ def test_reports_that_must_not_be_compared_say_so():
     one = made_report()
     other = dataclasses.replace(one, settings={**one.settings, "absence": "mean"})
     assert "Do not compare" not in page([one, one])
-    found = Markup(page([one, other])).text
+    text = page([one, other])
+    found = Markup(text).text
     assert "differ in absence: gaussian, mean." in found
+    # Nor does what comes next propose it; it is said once, and no line ends within an option.
+    assert "A score compares" in Markup(page([one, one])).text
+    assert "A score compares" not in found
+    assert found.count("What damage costs") == 1
+    assert '<span class="option">--robustness</span>' in text
     with pytest.raises(UsageError, match="different numbers"):
         page([one, made_report(bands=3)])
     with pytest.raises(UsageError, match="1 to 12"):

@@ -25,7 +25,7 @@ from ..results.banded import kind_said, spacing_of, wave_spans
 from ..results.class_rows import class_notes, finding_notes
 from ..results.content import as_text
 from ..results.damage import DamageReport
-from ..results.finding import NOT_A_FINDING
+from ..results.finding import NOT_A_FINDING, next_words
 from ..results.precondition import speaks_of_accuracy
 from ..results.report import FEW_IMAGES, Report
 from ..results.result import Result
@@ -293,6 +293,7 @@ def _overview(facts: Facts) -> dict[str, Any]:
         "models": models,
         "several": len(reports) > 1,
         "mute": [model for model in models if model["finding"].withheld],
+        "further": _further(facts, comparable=not together.settings and not together.images),
         "absences": [scheme_of(str(report.settings.get("absence"))).words for report in reports],
         "not_a_finding": NOT_A_FINDING,
         "of_one_model": of_one,
@@ -314,6 +315,14 @@ def _overview(facts: Facts) -> dict[str, Any]:
         "beside_notes": together.notes,
         "score_charts": _each_group(facts, score_chart),
     }
+
+
+def _further(facts: Facts, *, comparable: bool) -> str | None:
+    """What to run to learn more, once for all reports; None where nothing is left to run."""
+    if not any(model["finding"].further for model in facts.models):
+        return None
+    alone = len(facts.once) == 1
+    return next_words("this model" if alone else "a model", comparable=comparable)
 
 
 def _kinds(facts: Facts) -> dict[int, str]:

@@ -32,10 +32,10 @@ NO_FINDING = "No finding"
 # Beside every number of a report that says nothing.
 NOT_A_FINDING = "not a finding"
 _MOST_BANDS = 3
-_NEXT = (
-    "A score compares models on the same images: iaside compare REPORT OTHER. What damage costs "
-    "this model has to be measured: iaside robustness MODEL IMAGES -o FILE, then iaside show "
-    "REPORT --robustness FILE."
+_COMPARES = "A score compares models on the same images: iaside compare REPORT OTHER."
+_MEASURES = (
+    "What damage costs {model} has to be measured: iaside robustness MODEL IMAGES -o FILE, then "
+    "iaside show REPORT --robustness FILE."
 )
 
 
@@ -81,7 +81,12 @@ def finding(report: ValueTable, robustness: RobustnessReport | None = None) -> F
     reason = no_finding(report)
     if reason is not None:
         return Finding(True, reason, measured, None)
-    return Finding(False, _evidence(report), measured, None if measured else _NEXT)
+    return Finding(False, _evidence(report), measured, None if measured else next_words())
+
+
+def next_words(model: str = "this model", *, comparable: bool = True) -> str:
+    """What to run to learn more of a model; of reports that differ no comparison is proposed."""
+    return " ".join([_COMPARES] * comparable + [_MEASURES.format(model=model)])
 
 
 def no_finding(report: ValueTable) -> str | None:
