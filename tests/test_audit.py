@@ -144,6 +144,9 @@ def test_it_finds_preprocessing_and_labels_and_leaves_ordinary_files(tmp_path, i
     assert found.endswith(f"); labels: 2 of 2 classes, by {photos}/labels.csv")
     assert "[3/4] measure   12 photos x 19 corruptions x severities 1, 3, 5" in lines
     assert "[4/4] explain   12 photos x 256 passes: evidence" in lines
+    told = re.findall(r"explain   (\d+) photos x (\d+) passes: (\w+)", done.stderr)[1:]
+    held = [ia.load(path).run["forward_passes"] for path in sorted((folder / "damage").iterdir())]
+    assert sorted(int(images) * int(passes) for images, passes, _ in told) == sorted(held)
     summary = json.loads((folder / "summary.json").read_text())
     assert json.loads(done.stdout) == summary
     assert summary["accuracy"]["right"] == 1.0

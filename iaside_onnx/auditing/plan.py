@@ -95,8 +95,13 @@ def _drawn(bands: int, orders: int) -> dict[str, Any]:
 
 
 def passes_of(settings: dict[str, Any]) -> int:
-    """Forward passes of an image in a game."""
+    """Forward passes of an image in a game, beside the one of the clean image."""
     return int(settings.get("passes") or 1 << settings["bands"])
+
+
+def damage_passes(settings: dict[str, Any]) -> int:
+    """Forward passes of an image in a game of damage, in which the clean image is passed too."""
+    return passes_of(settings) + ("passes" in settings)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from .plan import (
     QUERIES,
     TRIAL,
     damage_game,
+    damage_passes,
     game,
     is_cut_short,
     is_enough,
@@ -278,7 +279,7 @@ class Work:
         seconds = pace * passes * first
         size = [report.settings[name] for name in ("height", "width", "channels")]
         played = min(EVIDENCE_IMAGES, available) * (
-            passes_of(game(*size)) + len(GROUPS) * passes_of(damage_game(*size))
+            passes_of(game(*size)) + len(GROUPS) * damage_passes(damage_game(*size))
         )
         whole = pace * (passes * available + (0 if self.quick else played))
         text = f"about {lasting(seconds)} for {first} of {photos(available)}"
@@ -374,7 +375,8 @@ class Work:
         It is measured whole or, where it does not fit in the time that is left, not at all.
         """
         target = self.folder.file(name)
-        passes = passes_of(settings) + given.get("queries", 0)
+        of_game = damage_passes if measure is explain else passes_of
+        passes = of_game(settings) + given.get("queries", 0)
         if target.is_file() or pace * images * passes > self.left:
             return
         target.parent.mkdir(exist_ok=True)
