@@ -266,6 +266,10 @@ def test_the_two_shares_are_the_measured_fall_of_the_same_images():
         (replace(measured, data={**measured.data, "digest": "1" * 64}), "other images"),
         (replace(measured, settings={**measured.settings, "seed": 5}), "another seed"),
         (replace(measured, settings={**measured.settings, "draws": "name"}), "draws by name"),
+        (
+            replace(measured, settings={**measured.settings, "preprocess": {"mean": [0.5]}}),
+            "measured with another preprocessing",
+        ),
         (replace(measured, severities=[4]), "no corruption and severity in common"),
         (replace(measured, predicted=measured.predicted + 1), "other labels or answers"),
     ):
@@ -352,7 +356,7 @@ def test_the_command_foretells_splits_and_goes_on(iaside, planted, tmp_path):
     what = [word for name in WHAT["corruption"] for word in ("--corruption", name)]
     first = iaside(*words, *what, "-o", kept)
     assert first.exit_code == 0, first.stderr
-    assert "9 images x (4 perturbations x 1 severities + the image itself) = 45" in first.stderr
+    assert "9 images x (4 perturbations x 1 severity + the image itself) = 45" in first.stderr
     assert "45 forward passes" in first.stdout
     assert "Run iaside robustness on the same images" in first.stdout
     ia.measure_robustness(model, data, held, attack="none", samples=0, severity=5, **WHAT)
