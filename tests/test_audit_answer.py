@@ -91,6 +91,13 @@ def measured(right=RIGHT, images=60, clean=54, name="net", **changed):
     )
 
 
+def damage_of(corruption, share=1.0):
+    """What a corruption at severity 3 costs, in the bands above the lowest."""
+    chance = share * np.array([0.0, 0.02, 0.02, 0.04, 0.2, 0.3, 0.3, 0.2])
+    named = {"kind": "corruption", "name": corruption, "severity": 3}
+    return made_damage(tuple(chance), 60, perturbation=named)
+
+
 def folder(path, report=None, about=None):
     """The folder of an audit, with an analysis."""
     path.mkdir()
@@ -323,6 +330,17 @@ def test_an_open_verdict_beside_an_interval_that_looks_decided_says_why():
     assert why_words(found, {"noise": [few]}, None)[-1] == ("(Measured on 40 images, not all 60.)")
 
 
+@pytest.mark.parametrize(
+    ("half", "said"),
+    [(0.0504, "±5 points at most for the mean of a group (noise)."), (0.0506, "±5.1 points at")],
+)
+def test_nothing_is_asked_for_that_is_there_to_the_figure_shown(half, said):
+    widest = SimpleNamespace(half_width=half, kind="noise")
+    found = SimpleNamespace(clean=SimpleNamespace(n=94), widest=widest, groups={}, reason="few")
+    assert said in how_sure(found, 100)
+    assert ("needs" in how_sure(found, 100)) == ("5.1" in said)
+
+
 def test_what_a_severity_and_a_band_are_is_said_where_they_first_stand():
     noisy = made_damage((0.0, 0.02, 0.02, 0.04, 0.2, 0.3, 0.3, 0.2), 200)
     foggy = made_damage(
@@ -339,15 +357,39 @@ def test_what_a_severity_and_a_band_are_is_said_where_they_first_stand():
 
 def test_every_group_that_is_hurt_has_its_reason_or_is_named():
     found = verdicts(measured(RIGHT // 3))
-    damage = made_damage((0.0, 0.02, 0.02, 0.04, 0.2, 0.3, 0.3, 0.2), 60)
-    hurt = [group.kind for group in found.groups.values() if group.verdict == "not robust"]
+    hurt = [kind for kind, group in found.groups.items() if group.verdict == "not robust"]
+    damages = {kind: [damage_of(found.groups[kind].weakest)] for kind in hurt}
     assert len(hurt) == 4
-    assert len(why_words(found, {kind: [damage] for kind in hurt}, None)) == 4
-    *_, one = why_words(found, {kind: [damage] for kind in hurt[:3]}, None)
+    assert len(why_words(found, damages, None)) == 4
+    *_, one = why_words(found, {kind: damages[kind] for kind in hurt[:3]}, None)
     assert one == f"Why {hurt[3]} hurts was not measured."
-    *_, more = why_words(found, {hurt[0]: [damage]}, None)
+    *_, more = why_words(found, {hurt[0]: damages[hurt[0]]}, None)
     assert more.endswith(" hurt was not measured.")
     assert all(kind in more for kind in hurt[1:])
+
+
+def test_another_corruption_than_the_weakest_stands_in_and_is_said_to(tmp_path):
+    report = measured(RIGHT // 3)
+    found = verdicts(report)
+    names = {kind: group.weakest.replace("_", " ") for kind, group in found.groups.items()}
+    weakest = found.groups["noise"].weakest
+    kind, other = "noise", "gaussian_noise"
+    assert weakest == "impulse_noise"
+    harmful, mild = damage_of(other), damage_of(weakest, 0.5)
+    assert harmful.damage.value > mild.damage.value
+    told = f"{other.replace('_', ' ')} 3, the weakest at an earlier look, stands in for it."
+    said = f"Why {names[kind]} hurts was not measured: {told}"
+    assert said in why_words(found, {kind: [harmful]}, None, looks=True)
+    both = why_words(found, {kind: [harmful, mild]}, None, looks=True)
+    assert both[0].lower().startswith(f"{names[kind]}, severity 3 of 5")
+    assert not any("stands in" in each for each in both)
+    audit = Audit(
+        folder=tmp_path, robustness=report, damages=[harmful], about={"stopped_by": "time"}
+    )
+    (gap,) = (each for each in audit.not_measured if each.startswith("why"))
+    rest = [each for each in names if each != kind]
+    assert gap == f"why {', '.join(rest)} and {names[kind]} hurt: --resume --time 10m"
+    assert said in audit.why
 
 
 def test_less_than_guessing_is_explained_only_where_it_is_seen(tmp_path):

@@ -96,7 +96,7 @@ def test_progress_only_when_asked_for_without_a_terminal(iaside, tmp_path, model
     assert all(line.startswith("Warning:") for line in quiet.stderr.splitlines())
 
 
-@pytest.mark.parametrize("width", [40, 60, 80, 120])
+@pytest.mark.parametrize("width", [14, 20, 30, 33, 40, 60, 80, 120])
 def test_progress_cuts_no_number_however_narrow_the_terminal_is(monkeypatch, capsys, width):
     monkeypatch.setenv("COLUMNS", str(width))
     heard = listener(quiet=False, progress=True)
@@ -105,8 +105,12 @@ def test_progress_cuts_no_number_however_narrow_the_terminal_is(monkeypatch, cap
     heard.stop()
     shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().err)
     assert "…" not in shown
-    assert " 23456/123456 " in shown
-    assert all(line.lstrip().startswith("forward") for line in shown.splitlines() if line.strip())
+    lines = [line.strip() for line in shown.splitlines() if line.strip()]
+    assert any(" 23456/123456" in f" {line}" for line in lines)
+    for line in lines:  # what the numbers leave no room for goes whole
+        assert line.count("/123456") == 1
+        assert len(re.findall(r"left +[\d:-]+$", line)) == (width >= 27)
+        assert line.startswith("forward passes ") == (width >= 42)
 
 
 @pytest.fixture

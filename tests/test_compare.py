@@ -91,6 +91,22 @@ def test_a_planted_shift_is_found_in_its_band_with_its_sign():
     assert pair.right_alone == {"reference": 12, "other": 0}
 
 
+@pytest.mark.parametrize("step", [1, -1])
+def test_the_published_score_differs_as_the_signed_where_both_lie_on_one_side(step):
+    rng = np.random.default_rng(1)
+    hardness = rng.lognormal(0, 0.4, (60, 1))
+    tied, clear = (
+        hardness * np.array(means) + rng.normal(0, 0.4, (60, 4))
+        for means in ([1.5, 0.5, 0.5, 0.5], [1.5, 0.8, 0.5, 0.1])
+    )
+    pair = ia.compare(made(tied[:, ::step]), made(clear[:, ::step])).pairs[0]
+    signed, published = pair.srs_signed, pair.srs
+    assert step * signed.reference > 0 < step * signed.other
+    assert published.difference == pytest.approx(step * signed.difference)
+    assert (published.low, published.high)[::step] == (step * signed.low, step * signed.high)
+    assert (published.p, published.mde) == (signed.p, signed.mde)
+
+
 def test_no_difference_is_said_with_what_would_have_been_seen():
     psi = profiles(200)
     pair = ia.compare(made(psi), made(shifted(psi)), margin=0.1).pairs[0]

@@ -14,6 +14,7 @@ from . import exporters
 from .exporters import admit, append, constant, replace_constant, static_batch
 
 gate = exporters.tool("gate")
+declared = exporters.tool("declared")
 
 
 @pytest.fixture
@@ -184,6 +185,14 @@ def test_metadata_must_not_hold_a_path(good):
 def test_class_names_with_slashes_are_no_paths(good):
     names = ["/m/01g317", "screen, CRT screen", "and/or", "10/11 scale"]
     admit(good, metadata={"iaside.classes": json.dumps(names)})
+
+
+@pytest.mark.parametrize("given", ['["cat", "", "dog"]', "cat\n\ndog\n", "cat,,dog"])
+def test_a_class_without_a_name_is_refused_and_not_left_out(tmp_path, given):
+    path = tmp_path / ("n.json" if given[0] == "[" else "n.txt")
+    path.write_text(given)
+    with pytest.raises(gate.ExportError, match="class 1 has no name"):
+        declared.read_classes(given if "," in given and given[0] != "[" else str(path))
 
 
 def test_a_model_in_training_mode_is_told_from_a_bad_export(good):

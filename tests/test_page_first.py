@@ -66,11 +66,12 @@ def test_without_a_measurement_the_page_says_so_and_which_command_measures():
     places = [text.index(each) for each in QUESTIONS]
     assert places == sorted(places)
     assert "Not measured Nothing on this page says how often this model fails" in seen.text
-    command = re.search(r"make the page again: (iaside robustness .*?) Copy", seen.text)[1]
+    command = re.search(r"of this page\): (iaside robustness .*?) Copy", seen.text)[1]
     words = shlex.split(command)
     assert words[2:4] == ["m0.onnx", "photos"]
     assert words[words.index("--samples") + 1] == str(len(report.labels))
-    assert "iaside html report.h5 robustness.h5 -o page.html" in seen.text
+    assert "REPORT.h5 stands for the file of this page" in seen.text
+    assert "iaside html REPORT.h5 robustness.h5 -o page.html" in seen.text
     several = first_screen(page(audits(2)))
     assert "how often these models fail" in several.text
     assert several.text.count("iaside robustness m") == 2
@@ -211,7 +212,10 @@ def test_two_settings_of_one_model_are_one_model_on_the_page():
         assert "Is it robust?" in seen
         assert "cannot be compared" not in seen
         assert seen.count("iaside robustness m0.onnx") == 1
-        assert "iaside html report-1.h5 report-2.h5 robustness.h5 -o page.html" in seen
+        assert "iaside html REPORT-1.h5 REPORT-2.h5 robustness.h5 -o page.html" in seen
+        assert "REPORT-1.h5 and so on stand for the files of this page, in its order" in seen
+        made = re.findall(r"iaside analyze m0[^<]*? -o (\S+\.h5)", Markup(text).text)
+        assert made == ["report-1.h5", "report-2.h5"]
         text = page([plain, again], ["m0 (a)", "m0 (b)"], robustness=[measured(0)])
         seen = first_screen(text).text
         assert "Is it robust? No" in seen

@@ -192,7 +192,16 @@ def test_results_are_called_by_their_models_and_those_of_one_by_what_differs(tmp
     assert model_names([one, one.rows(range(20))]) == [
         "model-0 (60 images)", "model-0 (20 images)",
     ]  # fmt: skip
+    for setting, names in {
+        "spacing": ("octave", "octave bands", "linear bands"),
+        "labels": ("model", "own answers", "true labels"),
+    }.items():
+        other = dataclasses.replace(one, settings={**one.settings, setting: names[0]})
+        assert model_names([other, one]) == [f"model-0 ({name})" for name in names[1:]]
     files = [tmp_path / "old.h5", tmp_path / "new.h5"]
+    bare = {name: value for name, value in one.settings.items() if name != "temperature"}
+    bare = dataclasses.replace(one, settings=bare)
+    assert model_names([one, bare], files) == ["model-0 (temperature 1, old)", "model-0 (new)"]
     assert model_names([one, one], files) == ["model-0 (old)", "model-0 (new)"]
     assert model_names([one, one]) == ["model-0 (1)", "model-0 (2)"]
     one.save(tmp_path / "old.h5")

@@ -297,6 +297,8 @@ def test_thresholds_decide_what_the_model_says_of_itself(tmp_path, tagged, iasid
         ("slow,0.5\ncalm,0.5\nquick,0.5\nodd,0.5\n", "'odd' is no class"),
         ("slow,0.5\n", "has 1 thresholds, but the model has 4 classes"),
         ("a,b,c\n", "is no list of thresholds"),
+        ('0.5\n""\n0.5\n0.5\n0.5\n', "has 5 thresholds, but the model has 4 classes"),
+        ('0.5\n""\n0.5\n0.5\n', "the threshold of class 1 is ''"),
         ('["x", 1, 2, 3]', "the threshold of class 0 is 'x'"),
         (f"[{10**400}, 1, 2, 3]", "the threshold of class 0 is '1000"),
     ],

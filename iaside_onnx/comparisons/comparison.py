@@ -217,7 +217,11 @@ def _pair(
     if not replicates:
         psi = [side.table[:, _SHAPLEY] for side in (base, other)]
         signed = _also_where_bands_tie(signed, psi[0], psi[1], first.beta, confidence)
-    if drawn.changes_sign(score):
+    (published,) = drawn.differences(lambda means: np.abs(score(means)))
+    open_sign = drawn.changes_sign(score)
+    if not replicates:
+        published = _as_signed(published, signed, open_sign=open_sign)
+    if open_sign:
         notes.append(
             "a signed score lies near 0, where intervals of the published score, an absolute "
             "value, do not hold; judge by the signed score"
@@ -239,7 +243,7 @@ def _pair(
         settings=agreed.settings,
         notes=notes,
         srs_signed=signed,
-        srs=drawn.differences(lambda means: np.abs(score(means)))[0],
+        srs=published,
         accuracy=accuracy,
         right_alone=None
         if unknown
@@ -285,6 +289,25 @@ def _also_where_bands_tie(
         low=min(signed.low, low),
         high=max(signed.high, high),
         p=max(signed.p, joint.p_value(confidence)),
+    )
+
+
+def _as_signed(published: Difference, signed: Difference, *, open_sign: bool) -> Difference:
+    """The published score's difference, which is the signed one's where both lie on one side of 0.
+
+    One number has one interval and one p-value. Where the sample leaves a sign open, the interval
+    reaches as far as either does.
+    """
+    if signed.reference * signed.other <= 0:
+        return published
+    ends = signed.low, signed.high
+    if signed.reference < 0:  # subtracting from 0 leaves no negative zero
+        ends = 0.0 - signed.high, 0.0 - signed.low
+    if open_sign:
+        ends = min(published.low, ends[0]), max(published.high, ends[1])
+        return replace(published, low=ends[0], high=ends[1], p=max(published.p, signed.p))
+    return replace(
+        published, low=ends[0], high=ends[1], p=signed.p, stderr=signed.stderr, mde=signed.mde
     )
 
 

@@ -69,14 +69,18 @@ def read_classes(choice: str | None) -> list[str] | None:
     if path.is_file():
         with step(f"--classes {choice}"):
             text = path.read_text(encoding="utf-8")
-            names = json.loads(text) if path.suffix.lower() == ".json" else text.splitlines()
+            listed = path.suffix.lower() == ".json"
+            names = json.loads(text) if listed else text.strip().splitlines()
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ExportError(f"{path}: wanted is a JSON list of class names")
     elif "," in choice:
-        names = choice.split(",")
+        names = choice.rstrip(", ").split(",")
     else:
         raise ExportError(f"--classes {choice}: no such file, and no list of names such as cat,dog")
-    return [name.strip() for name in names if name.strip()]
+    names = [name.strip() for name in names]
+    if "" in names:  # left out, it would move the classes behind it
+        raise ExportError(f"--classes {choice}: class {names.index('')} has no name")
+    return names
 
 
 def kind_of(scores: NDArray[Any], asked: str | None, *, softmax: bool = False) -> str:

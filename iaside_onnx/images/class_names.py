@@ -215,8 +215,8 @@ def read_class_names(path: Path) -> list[str]:
     DataError
         It cannot be read, holds none, or leaves their order open.
     """
-    text = read_text(path, _MOST_BYTES).strip()
-    if not text:
+    text = read_text(path, _MOST_BYTES)
+    if not text.strip():
         raise DataError(f"{path}: holds no class names")
     try:
         names = _parsed(path, text)
@@ -227,23 +227,32 @@ def read_class_names(path: Path) -> list[str]:
             f"{path}: is not a list of class names: one a line in the model's order, a JSON list "
             "or a dictionary of numbers and names, or a CSV file with a column of names"
         )
-    names = [name.strip() for name in names]
+    names = [" ".join(name.strip().splitlines()) for name in names]
     if "" in names:
         raise DataError(f"{path}: class {names.index('')} has no name")
     return names
 
 
+def line_left_empty(path: Path) -> int | None:
+    """Number of the first empty line between lines of class names; None without one."""
+    lines = read_text(path, _MOST_BYTES).rstrip().splitlines()
+    start = next((at for at, line in enumerate(lines) if line.strip()), 0)
+    if not lines or lines[start].lstrip()[0] in "[{":
+        return None
+    return next((at + 1 for at, line in enumerate(lines) if at > start and not line.strip()), None)
+
+
 def _parsed(path: Path, text: str) -> list[str] | None:
-    if text[0] in "[{":
+    if text.lstrip()[0] in "[{":
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):
             value = python_dict(text)
         return names_in(value)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = text.splitlines()
     if path.suffix.lower() in (".csv", ".tsv"):
-        return _from_rows(path, lines)
-    return without_places(lines)
+        return _from_rows(path, [line.strip(" ") for line in lines])
+    return without_places([line.strip() for line in lines if line.strip()])
 
 
 def without_places(lines: list[str]) -> list[str]:
@@ -277,7 +286,8 @@ def without_places(lines: list[str]) -> list[str]:
 
 
 def _from_rows(path: Path, lines: list[str]) -> list[str] | None:
-    delimiter = max("\t;,", key=lines[0].count)
+    first = next(line for line in lines if line.strip())
+    delimiter = max("\t;,", key=first.count)
     rows = [row for _, row in csv_rows(path, lines, delimiter)]
     if not rows:
         return None

@@ -272,6 +272,11 @@ def present_files(root: Path, table: Path, listed: Sequence[tuple[str, int]]) ->
         name = _inside(root, written)
         if not written or name is None:
             raise DataError(f"{where}: file '{written[:200]}' must be a path inside {root}")
+        if (longest := _longest_part(name)) > _LONGEST_PART:
+            raise DataError(
+                f"{where}: file '{written[:60]}...' has a name of {longest:,} bytes; file systems "
+                f"take {_LONGEST_PART}, so no file is called that"
+            )
         name = base + name
         if not (root / name).is_file():
             stems = pictures_by_stem(root) if stems is None else stems
@@ -299,7 +304,8 @@ def _base(root: Path, table: Path, listed: list[str]) -> str:
     above = root.absolute()
     if folder == above or not folder.is_relative_to(above):
         return ""
-    names = [name for each in listed[:20] if (name := _inside(root, each)) is not None]
+    inside = [name for each in listed[:20] if (name := _inside(root, each)) is not None]
+    names = [name for name in inside if _longest_part(name) <= _LONGEST_PART]
     if any((root / name).exists() for name in names):
         return ""
     if any((folder / name).exists() for name in names):
@@ -316,10 +322,12 @@ def _inside(root: Path, name: str) -> str | None:
             return None
     if ":" in name[:3]:  # a drive, or a place elsewhere
         return None
-    found = relative_name(name)
-    if not found or any(len(part.encode()) > _LONGEST_PART for part in found.split("/")):
-        return None
-    return found
+    return relative_name(name) or None
+
+
+def _longest_part(name: str) -> int:
+    """Bytes of the longest name of a file or folder in a path."""
+    return max(len(part.encode()) for part in name.split("/"))
 
 
 def pictures_by_stem(root: Path) -> dict[str, list[str]]:

@@ -14,7 +14,7 @@ from ..spelling import option
 from .class_names import folded, shown
 from .imagenet import ids_beside, wordnet_id
 from .pictures import is_picture, relative_name
-from .text_files import csv_rows, read_text
+from .text_files import filled_rows, read_text
 from .tree import look_below
 
 _COLUMNS = option("columns", like="FILE,LABEL")
@@ -163,7 +163,7 @@ def rows_of(table: Path, lines: list[str], mark: str) -> list[tuple[int, list[st
 def _rows(table: Path, lines: list[str], mark: str) -> list[tuple[int, list[str]]]:
     if mark == " ":
         return [(at, _words(line)) for at, line in enumerate(lines, start=1) if line.strip()]
-    return csv_rows(table, lines, mark)
+    return filled_rows(table, lines, mark)
 
 
 def mark_of(line: str, known: Collection[str]) -> str:

@@ -45,7 +45,9 @@ def read_text(path: Path, most: int) -> str:
 
 
 def csv_rows(path: Path, lines: Iterable[str], mark: str = ",") -> list[tuple[int, list[str]]]:
-    """Cells of the lines that are not empty, with their numbers; `mark` stands between cells.
+    """Cells of the lines that are not blank, with their numbers; `mark` stands between cells.
+
+    A row of empty cells is a row: where rows go by their order, it holds a place.
 
     Raises
     ------
@@ -53,14 +55,25 @@ def csv_rows(path: Path, lines: Iterable[str], mark: str = ",") -> list[tuple[in
         It is no CSV.
     """
     limit = csv.field_size_limit(_MOST_FIELD)
+    filled = (line if line.strip() or mark in line else "" for line in lines)
     try:
-        reader = csv.reader((line + "\n" for line in lines), delimiter=mark)
-        read = ((reader.line_num, [cell.strip() for cell in row]) for row in reader)
-        return [(number, row) for number, row in read if any(row)]
+        reader = csv.reader((line + "\n" for line in filled), delimiter=mark)
+        return [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
     except csv.Error as error:
         raise DataError(f"{path}: cannot be read as CSV ({error})") from error
     finally:
         csv.field_size_limit(limit)
+
+
+def filled_rows(path: Path, lines: Iterable[str], mark: str = ",") -> list[tuple[int, list[str]]]:
+    """Rows of `csv_rows` with something in them, for tables that go by a key and not by order.
+
+    Raises
+    ------
+    DataError
+        It is no CSV.
+    """
+    return [(number, row) for number, row in csv_rows(path, lines, mark) if any(row)]
 
 
 def _encoding(content: bytes) -> str:

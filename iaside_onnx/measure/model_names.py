@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError, UsageError, said
-from ..images.class_names import NO_NAMES, folded, mere_numbers, read_class_names
+from ..images.class_names import NO_NAMES, folded, line_left_empty, mere_numbers, read_class_names
 from ..images.sample import Reading
 from ..inference.class_head import ClassHead
 from ..inference.classifier import Classifier
@@ -45,15 +45,10 @@ def model_names(classifier: Classifier, reading: Reading, listener: Listener) ->
         names = read_class_names(given)
         fitting = fit_names(names, outputs, offset)
         if fitting is None:
-            more = (
-                f"; if the model's class 0 is a background class, give {option('label_offset', 1)}"
-                if len(names) == outputs - 1 and offset == 0
-                else ""
-            )
             raise DataError(
                 f"{given}: names {len(names):,} classes, but the model has {outputs:,}"
                 + (f" (label offset {offset})" if offset else "")
-                + more
+                + _remedy(given, len(names) == outputs - 1 and offset == 0)
             )
         if classifier.scores.head is not None:
             _say_equal(given, fitting, listener)
@@ -86,6 +81,16 @@ def model_names(classifier: Classifier, reading: Reading, listener: Listener) ->
         if file.suffix == ".txt":
             listener.note(f"class names: {file} names {len(names)} for {outputs} classes; not used")
     return None
+
+
+def _remedy(given: Path, one_short: bool) -> str:
+    """What may help where a file has not as many names as the model has classes."""
+    empty = line_left_empty(given)
+    if empty is not None:
+        return f"; its line {empty} is empty: write the name of a class that belongs there"
+    if one_short:
+        return f"; if the model's class 0 is a background class, give {option('label_offset', 1)}"
+    return ""
 
 
 def _say_equal(given: Path, names: list[str], listener: Listener) -> None:

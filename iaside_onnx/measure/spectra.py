@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, ReportError
-from ..images.text_files import csv_rows, read_text
+from ..images.text_files import filled_rows, read_text
 from ..mathematics.signal_noise import Rings, gain_and_residual
 from ..mathematics.spacing import LINEAR
 from ..mathematics.stand_in import Spectrum, constant_and_following
@@ -168,7 +168,7 @@ def tables(paths: Sequence[Path], rings: Rings, channels: int) -> Spectra:
 
 def _table(path: Path, rings: Rings, channels: int) -> Spectrum:
     """The spectrum of a table: linear between its radii, and as at its ends beyond them."""
-    lines = csv_rows(path, read_text(path, _MOST_BYTES).splitlines())
+    lines = filled_rows(path, read_text(path, _MOST_BYTES).splitlines())
     header = [cell.lower() for cell in lines[0][1]] if lines else []
     if header not in ([*_COLUMNS], [*_COLUMNS, _SHIFT]):
         raise DataError(f"{path}: its first line must name the columns {_HEADER}")

@@ -17,8 +17,9 @@ from .facts import Facts
 from .measured import judged, points, right_answers_of
 from .repeat import looking, measuring
 
-# Files of the commands that the page proposes.
-_REPORT, _MEASURED, _PAGE = "report.h5", "robustness.h5", "page.html"
+# Files of the commands that the page proposes. Those in capitals stand for files that it was made
+# of, whose names it does not know; the others its commands write.
+_REPORT, _GIVEN, _MEASURED, _PAGE = "REPORT.h5", "ROBUSTNESS.h5", "robustness.h5", "page.html"
 _MOST_DAMAGES = 3
 
 
@@ -70,7 +71,7 @@ def _commands(audit: Audit) -> dict[str, list[str]]:
     """How to compare another model with this one, and hold this one to a bound."""
     found = {"compare": ["iaside", "compare", _REPORT, "NEW.h5"]}
     if audit.verdicts.reason is None:
-        found["gate"] = ["iaside", "gate", _MEASURED, *audit.gate.words]
+        found["gate"] = ["iaside", "gate", _GIVEN, *audit.gate.words]
     return found
 
 
@@ -136,13 +137,22 @@ def _single(model: str, report: DamageReport) -> str:
 
 def _target(facts: Facts, number: int) -> str:
     """Where a measurement of a report's model would go."""
-    return _MEASURED if len(facts.once) == 1 else f"robustness-{number + 1}.h5"
+    return _one_of(_MEASURED, number, len(facts.once))
+
+
+def _one_of(name: str, number: int, count: int) -> str:
+    """One of so many files of a name, numbered where it is not alone."""
+    return name if count == 1 else name.replace(".", f"-{number + 1}.")
 
 
 def _again(facts: Facts) -> list[str]:
     """The command that makes this page with the measurements."""
-    numbers = range(len(facts.reports))
-    alone = len(facts.reports) == 1
-    reports = [_REPORT] if alone else [f"report-{number + 1}.h5" for number in numbers]
-    measured = [_target(facts, number) for number in facts.once]
+    count = len(facts.reports)
+    reports = [_one_of(_REPORT, number, count) for number in range(count)]
+    measured = [
+        _one_of(_GIVEN, number, len(facts.once))
+        if number in facts.robustness
+        else _target(facts, number)
+        for number in facts.once
+    ]
     return ["iaside", "html", *reports, *measured, "-o", _PAGE]

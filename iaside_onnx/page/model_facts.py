@@ -21,8 +21,10 @@ from .repeat import repetition
 from .shading import matrix, shade
 
 
-def model_facts(report: Report, measured: RobustnessReport | None) -> dict[str, Any]:
-    """What the page says of one report beyond the charts."""
+def model_facts(
+    report: Report, measured: RobustnessReport | None, target: str = "report.h5"
+) -> dict[str, Any]:
+    """What the page says of one report beyond the charts; `target` is where it would go again."""
     curves = coalition_curves(report.coalition_values) if report.exact else ((), ())
     return {
         "report": report,
@@ -40,7 +42,7 @@ def model_facts(report: Report, measured: RobustnessReport | None) -> dict[str, 
         "curves": list(zip(*curves, strict=True)),
         "interactions": matrix(report.interactions) if report.exact else [],
         "skipped": [_skipped(item) for item in report.data.get("skipped") or []],
-        "repetition": repetition(report),
+        "repetition": repetition(report, target),
         "settings": [(key, _text(value)) for key, value in sorted(report.settings.items())],
     }
 

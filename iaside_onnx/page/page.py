@@ -158,8 +158,19 @@ def page(
         name if report.precondition.holds else f"{name} ({NOT_A_FINDING})"
         for name, report in zip(names, reports, strict=True)
     ]
+    # Each to a file of its own, for no command writes over what is there.
+    targets = (
+        ["report.h5"]
+        if len(reports) == 1
+        else [f"report-{at + 1}.h5" for at in range(len(reports))]
+    )
     models = [
-        {**model_facts(report, measured.get(at)), "number": at, "name": name, "label": label}
+        {
+            **model_facts(report, measured.get(at), targets[at]),
+            "number": at,
+            "name": name,
+            "label": label,
+        }
         for at, (report, name, label) in enumerate(zip(reports, names, labels, strict=True))
     ]
     parts: list[tuple[str, Result]] = [

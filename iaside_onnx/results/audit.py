@@ -29,6 +29,7 @@ from .audit_words import (
     decides,
     how_sure,
     hurts_words,
+    is_of_weakest,
     next_steps,
     not_measured,
     stopped_words,
@@ -180,7 +181,8 @@ class Audit(Shown):
         kinds = self.verdicts.groups
         damages = {kind: self.damages_of(kind) for kind in kinds}
         goes_on = self.kept and self._more() is not None
-        return why_words(self.verdicts, damages, self.analysis, goes_on=goes_on)
+        looks = "stopped_by" in self.about
+        return why_words(self.verdicts, damages, self.analysis, looks=looks, goes_on=goes_on)
 
     @property
     def confidence(self) -> str | None:
@@ -248,10 +250,15 @@ class Audit(Shown):
         if "stopped_by" not in self.about:
             return []
         found = self.verdicts
-        hurt = [kind for kind, group in found.groups.items() if group.verdict != ROBUST]
-        kinds = [kind for kind in hurt if kind in GROUPS and not self.damages_of(kind)]
+        hurt = [
+            group for kind, group in found.groups.items()
+            if kind in GROUPS and group.verdict != ROBUST
+            and not any(is_of_weakest(group, each) for each in self.damages_of(kind))
+        ]  # fmt: skip
+        kinds = [each.kind for each in hurt if not self.damages_of(each.kind)]
+        weakest = [each.weakest.replace("_", " ") for each in hurt if self.damages_of(each.kind)]
         evidence = [] if self.analysis is not None else ["where the evidence lies"]
-        return evidence + ([hurts_words(kinds)] if kinds else [])
+        return evidence + ([hurts_words([*kinds, *weakest])] if hurt else [])
 
     def command(self, name: str) -> list[str]:
         """The words of a command that goes on from here: "again", "compare" or "gate"."""

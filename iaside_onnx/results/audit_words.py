@@ -46,23 +46,57 @@ def why_words(
     damages: Mapping[str, Sequence[DamageReport]],
     analysis: Report | None,
     *,
+    looks: bool = False,
     goes_on: bool = False,
 ) -> list[str]:
-    """Why corruptions hurt: a sentence for the most harmful damage of each group that is short.
+    """Why corruptions hurt: a sentence for one damage of each group that is short.
 
+    It is that of the group's weakest corruption, else the most harmful of those that were measured,
+    which is said; `looks` says that these were the weakest when the audit had seen fewer images.
     Groups of which no damage was measured are named. Where there is none at all, that is said, and
     where the evidence lies; `goes_on` says that the audit can be gone on with to measure it.
     """
     hurt = [group for group in worst_first(found) if group.verdict != ROBUST]
-    worst = [damages[group.kind][0] for group in hurt if damages.get(group.kind)]
-    if worst:
+    told = [(group, _told(group, damages[group.kind])) for group in hurt if damages.get(group.kind)]
+    if told:
+        worst = [report for _, report in told]
         rest = [group.kind for group in hurt if not damages.get(group.kind)]
         unknown = [f"{hurts_words(rest).capitalize()} was not measured."] if rest else []
-        return [*_explained(worst), *unknown, *_of_fewer(found, worst)]
+        return [
+            *_explained(worst),
+            *_stand_ins(told, looks=looks),
+            *unknown,
+            *_of_fewer(found, worst),
+        ]
     if found.groups and not hurt:
         return [evidence_words(analysis)] if analysis is not None else ["Nothing to explain."]
     rest = [] if analysis is None else [evidence_words(analysis)]
     return [f"Not measured yet{'; --resume goes on' * goes_on}.", *rest]
+
+
+def is_of_weakest(group: GroupVerdict, report: DamageReport) -> bool:
+    """Whether a damage is that of the group's weakest corruption, at whatever severity."""
+    name = str(report.settings["perturbation"].get("name"))
+    # Pictures of one's own may have the folder that they lie in before their name.
+    apart = group.kind == OWN and group.weakest.endswith(f"-{name}")
+    return name == group.weakest or apart
+
+
+def _told(group: GroupVerdict, damages: Sequence[DamageReport]) -> DamageReport:
+    """The damage that says why a group is hurt; they are given the most harmful first."""
+    return next((each for each in damages if is_of_weakest(group, each)), damages[0])
+
+
+def _stand_ins(told: Sequence[tuple[GroupVerdict, DamageReport]], *, looks: bool) -> list[str]:
+    """That another corruption's damage is told than the weakest's, which the verdict names."""
+    others = [(group, report) for group, report in told if not is_of_weakest(group, report)]
+    if not others:
+        return []
+    names = listed(perturbation_name(report.settings["perturbation"]) for _, report in others)
+    unknown = hurts_words([group.weakest.replace("_", " ") for group, _ in others])
+    why = ", the weakest at an earlier look," if looks else ""
+    stand = plural(len(others), "stands in for it", "stand in for them")
+    return [f"{unknown.capitalize()} was not measured: {names}{why} {stand}."]
 
 
 def _explained(damages: Sequence[DamageReport]) -> list[str]:
@@ -88,7 +122,7 @@ def _explained(damages: Sequence[DamageReport]) -> list[str]:
 
 
 def hurts_words(kinds: Sequence[str]) -> str:
-    """What is not known of groups of which no damage was measured."""
+    """What is not known of groups, or of corruptions, of which no damage was measured."""
     return f"why {kinds_words(kinds)} {plural(len(kinds) + (OWN in kinds), 'hurts', 'hurt')}"
 
 
@@ -189,13 +223,14 @@ def how_sure(found: Verdicts, available: int | None) -> str:
     """How far the shares of right answers may be off, and what would make them surer."""
     images, widest = found.clean.n, found.widest
     points = 100 * widest.half_width
-    # Not "±5, and ±5 needs more".
-    exact = points > NARROW and round(points) <= NARROW
+    wide = round(points, 1) > NARROW
+    # Not "±5, and ±5 needs more"; what is ±5.0 when rounded needs no more.
+    exact = wide and round(points) <= NARROW
     text = (
         f"{counted(images, 'image')}: ±{points:.{int(exact)}f} points at most for the mean of a "
         f"group ({kinds_words([widest.kind])})."
     )
-    if points > NARROW:
+    if wide:
         text += f" ±{NARROW} needs about {round_up(images * (points / NARROW) ** 2)} images"
         text += "." if available is None else f"; the data holds {available}."
     for group in [] if found.reason is not None else found.groups.values():

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..mathematics.spacing import LINEAR
 from ..plurals import counted
 from ..results.fed import fed_apart
 from .text import model_name, one_line
@@ -16,7 +17,7 @@ _SETTINGS: dict[str, Callable[[Any], str]] = {
     "perturbation": lambda value: str(value.get("name", "") if isinstance(value, dict) else value),
     "bands": lambda value: f"{value} bands",
     "norm": lambda value: f"norm {value}",
-    "spacing": lambda value: f"{value} bands",
+    "spacing": lambda value: f"{value or LINEAR} bands",
     "separate_dc": lambda value: "DC apart" if value else "DC in band 0",
     "absence": lambda value: f"absence {value}",
     "value": lambda value: f"value {value}",
@@ -28,6 +29,8 @@ _SETTINGS: dict[str, Callable[[Any], str]] = {
     "output_map": lambda value: f"output map {value}",
     "seed": lambda value: f"seed {value}",
 }
+# A report without these has the usual choice, which has its words too.
+_SAID_WHERE_LEFT_OUT = ("spacing", "labels")
 
 
 def model_names(results: Sequence[Any], files: Sequence[Path | None] | None = None) -> list[str]:
@@ -87,13 +90,17 @@ def _apart(results: Sequence[Any], files: Sequence[Path | None]) -> list[str]:
     """What tells results of one name apart, in as few words as do."""
     words: list[list[str]] = [[] for _ in results]
     for column in _differing(results, files):
-        before = len({tuple(each) for each in words})
         tried = [[*each, text] for each, text in zip(words, column, strict=True)]
-        if len({tuple(each) for each in tried}) > before:
+        if _told(tried) > _told(words):
             words = tried
-        if len({tuple(each) for each in words}) == len(words):
+        if _told(words) == (len(words), len(words)):
             return [", ".join(filter(None, each)) for each in words]
     return [", ".join([*filter(None, each), str(at)]) for at, each in enumerate(words, 1)]
+
+
+def _told(words: Sequence[Sequence[str]]) -> tuple[int, int]:
+    """How many results words tell apart, and how many of them have any."""
+    return len({tuple(each) for each in words}), sum(any(each) for each in words)
 
 
 def _differing(results: Sequence[Any], files: Sequence[Path | None]) -> list[list[str]]:
@@ -103,7 +110,7 @@ def _differing(results: Sequence[Any], files: Sequence[Path | None]) -> list[lis
     for key, said in _SETTINGS.items():
         values = [each.get(key) for each in settings]
         if len({json.dumps(value, sort_keys=True, default=str) for value in values}) > 1:
-            facts.append([_said(said, value) for value in values])
+            facts.append([_said(key, said, value) for value in values])
     data = [getattr(result, "data", None) or {} for result in results]
     facts.append([counted(int(each.get("samples", 0)), "image", "images") for each in data])
     facts.append([str(each.get("source", "")) for each in data])
@@ -116,8 +123,8 @@ def _differing(results: Sequence[Any], files: Sequence[Path | None]) -> list[lis
     return [[one_line(text) for text in column] for column in facts if len(set(column)) > 1]
 
 
-def _said(said: Callable[[Any], str], value: Any) -> str:
+def _said(key: str, said: Callable[[Any], str], value: Any) -> str:
     try:
-        return "" if value is None else said(value)
+        return "" if value is None and key not in _SAID_WHERE_LEFT_OUT else said(value)
     except (TypeError, ValueError):  # of another version
         return str(value)

@@ -89,7 +89,12 @@ def listener(*, quiet: bool, progress: bool, unit: str = "forward passes") -> Li
 
 def _columns(unit: str, total: int, width: int) -> list[ProgressColumn]:
     """What a line of progress shows where only so many characters are free: no number is cut."""
-    room = width - len(f"{unit} {total}/{total} left 00:00:00")
+    numbers = MofNCompleteColumn()
+    left = [TextColumn("left"), TimeRemainingColumn(compact=True)]
+    short = len(f"{total}/{total} left 00:00:00")
+    room = width - len(unit) - 1 - short
+    if room < 0:  # what the numbers leave: first their unit goes, then the time
+        return [numbers, *left] if short <= width else [numbers]
     speed = _Speed(unit)
     further: list[ProgressColumn] = []
     if (longest := len(f" 100,000 {speed.unit}/s")) <= room:
@@ -97,10 +102,7 @@ def _columns(unit: str, total: int, width: int) -> list[ProgressColumn]:
     if (longest := len(" elapsed 0:00:00")) + 1 + _LEAST_BAR <= room:
         room, further = room - longest, [*further, TextColumn("elapsed"), TimeElapsedColumn()]
     bar = [BarColumn(bar_width=min(BAR_WIDTH, room - 1))] if room > _LEAST_BAR else []
-    return [
-        TextColumn("{task.description}"), *bar, MofNCompleteColumn(), *further,
-        TextColumn("left"), TimeRemainingColumn(compact=True),
-    ]  # fmt: skip
+    return [TextColumn("{task.description}"), *bar, numbers, *further, *left]
 
 
 def _say(message: str) -> None:
