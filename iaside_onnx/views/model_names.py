@@ -75,7 +75,7 @@ def ways_told(results: Sequence[Any]) -> list[str]:
     words: list[list[str]] = [[] for _ in results]
     for key in keys:
         usual = f"{key.replace('_', ' ')} {{}}".format
-        said = [_said(_SETTINGS.get(key, usual), each.get(key)) for each in settings]
+        said = [_said(key, _SETTINGS.get(key, usual), each.get(key)) for each in settings]
         for own, text in zip(words, said, strict=True):
             own.append(one_line(text or f"no {key.replace('_', ' ')}"))
     told = [", ".join(each) for each in words]
