@@ -77,11 +77,18 @@ VIEW = tuple(name for name, owner in SETTINGS.items() if owner is Belongs.VIEW)
 # What an analysis shares with a heat map, or with what perturbations do to each band, that is read
 # in its bands.
 HEATMAP_FIT = ("size",)
-# How a model was fed and read, which measurements of one model that are read together should share.
-FED = (
-    "preprocess", "output", "layout", "output_kind", "label_offset", "temperature", "tf32",
-    "execution", "set",
-    "size",
+# How a model was fed and read, in which results of one subject agree (`results/fed.py`). Names of
+# tensors say which of one file's were taken.
+FED = tuple(
+    name
+    for name, owner in SETTINGS.items()
+    if owner in (Belongs.MODEL, Belongs.FITTED, Belongs.NAME, Belongs.SIZE)
+    or name in ("task", "head")
+)
+# Those of them that are written down where they are not as usual.
+FED_IF_SAID = (
+    "task", "head", "threshold", "channel_axes", "class_embeddings", "fit_classes", "logit_scale",
+    "tf32", "execution", "set", "allow_random",
 )  # fmt: skip
 SNR_FIT = ("bands", "norm", "spacing", "edges", "size")
 # What finished files hold beside the settings that determine them: views, and what follows.

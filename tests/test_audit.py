@@ -26,8 +26,8 @@ from iaside_onnx.auditing import plan
 from iaside_onnx.auditing.folder import AuditFolder
 from iaside_onnx.auditing.stages import Stages
 from iaside_onnx.auditing.work import Work
-from iaside_onnx.errors import IasideError
-from iaside_onnx.results.audit import Audit
+from iaside_onnx.errors import IasideError, ReportError
+from iaside_onnx.results.audit import ANALYSIS, Audit
 from iaside_onnx.results.group_verdict import SEVERITIES, verdicts
 from iaside_onnx.views import audit_progress
 
@@ -414,7 +414,12 @@ def test_an_interruption_leaves_the_answer_of_what_is_there(made, tmp_path, monk
             *made, tmp_path / "audit", preprocess="unit", listener=ia.Listener(advance=advance)
         )
     assert json.loads((tmp_path / "audit" / "summary.json").read_text())["accuracy"]["n"] == 2
-    assert Audit.load(tmp_path / "audit").analysis is not None
+    found = Audit.load(tmp_path / "audit")
+    recipe = {**found.analysis.settings["preprocess"], "mean": [0.5]}
+    settings = {**found.analysis.settings, "preprocess": recipe}
+    replace(found.analysis, settings=settings).save(tmp_path / "audit" / ANALYSIS, overwrite=True)
+    with pytest.raises(ReportError, match="measured with another preprocessing than"):
+        Audit.load(tmp_path / "audit")
 
 
 def test_an_interruption_names_the_command_that_goes_on(made, tmp_path, iaside, monkeypatch):

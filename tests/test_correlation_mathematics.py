@@ -109,3 +109,11 @@ def test_what_cannot_be_correlated():
         correlations([[1, 2, 3, np.nan]], [[1, 2, 3, 4]], 0)
     with pytest.raises(UsageError, match="choose one of spearman"):
         correlation_matrix([[1, 2]], "distance")
+
+
+@pytest.mark.parametrize("method", ["spearman", "kendall"])
+def test_equal_numbers_tie_in_whatever_order_they_were_summed(method):
+    sums = [0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1, 0.5, 0.9]
+    assert sums[0] != sums[1]
+    found = correlation_matrix([sums, [1, 2, 3, 4]], method)
+    np.testing.assert_allclose(found, correlation_matrix([[6, 6, 5, 9], [1, 2, 3, 4]], method))

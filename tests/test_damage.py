@@ -28,6 +28,7 @@ from iaside_onnx.mathematics.shapley import pair_interactions, shapley_values
 from iaside_onnx.page.page import page
 from iaside_onnx.results.damage_pairs import pairs_told
 from iaside_onnx.results.damage_words import pairs_of_bands, split_sentence
+from iaside_onnx.views.damage_rows import in_order, model_names
 from iaside_onnx.views.registry import draw
 
 from .damage_reports import CORRUPTION, made_damage
@@ -681,3 +682,19 @@ def test_folders_of_damage_are_compared_file_by_file_in_one_line(iaside, tmp_pat
     assert iaside(*words).exit_code == 0
     empty = iaside("rank", tmp_path / "one")
     assert "nothing to rank: none of these files" in empty.stderr
+
+
+def test_one_model_with_two_preprocessings_is_told_apart_in_every_row():
+    one = made_damage()
+    recipes = [{"name": name, "mean": [at]} for at, name in enumerate(("unit", "imagenet"))]
+    both = [replace(one, settings={**one.settings, "preprocess": recipe}) for recipe in recipes]
+    name = model_names([one])[0]
+    assert model_names([one, one]) == [name, name]
+    assert model_names([*both, both[0]]) == [
+        f"{name} ({said})" for said in ("unit", "imagenet", "unit")
+    ]
+    _, rows, _ = in_order(both)
+    assert len(set(rows)) == 2
+    alike = [replace(each, settings={**each.settings}) for each in both]
+    alike[1].settings["preprocess"] = {**recipes[1], "name": "unit"}
+    assert model_names(alike) == [f"{name} (unit, 1)", f"{name} (unit, 2)"]

@@ -392,4 +392,4 @@ def test_another_reading_of_the_model_is_named_beside_what_was_measured():
         alike, settings={**alike.settings, "size": [8, 8], "temperature": 2.0}
     )
     assert ", with another" not in report.finding(alike).measured
-    assert ", with another temperature, size)" in report.finding(other).measured
+    assert ", with another temperature and size)" in report.finding(other).measured

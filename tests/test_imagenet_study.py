@@ -27,8 +27,16 @@ from tools.studies.imagenet.jobs import (
 )
 from tools.studies.imagenet.make import PARENT
 from tools.studies.imagenet.photographs import BUILDING, REPORTING, half_of, write_halves
-from tools.studies.imagenet.rivals import contest
-from tools.studies.imagenet.statistics import apart, effective_number, spearman_of_families
+from tools.studies.imagenet.rivals import contest, design
+from tools.studies.imagenet.statistics import (
+    apart,
+    drawn_families,
+    effective_number,
+    ends,
+    resampled_groups,
+    resampled_spearman,
+    spearman_of_families,
+)
 from tools.studies.imagenet.study import SHOWN, Study, order
 from tools.studies.imagenet.variants import float_parent, is_deployed, pruned, weights_of
 
@@ -201,11 +209,32 @@ def test_norms_by_absence_follow_and_are_signed_as_the_rivals_are(study):
     for row in rows(FILE.parent / "absences.csv"):
         found = {key.removeprefix("l2 less linf, "): row[key] for key in row if " less " in key}
         assert found == norms.get(row["game"], dict.fromkeys(found, ""))
-    against = {row["by"]: row for row in rows(FILE.parent / "rivals.csv")}
+    found = rows(FILE.parent / "rivals.csv")
+    against = {row["by"]: row for row in found if "designs" not in row["networks"]}
     wanted = against["signed, gaussian-l2-linear less signed, gaussian-linf-linear"]
     assert len(norms) == 4
     found = contest(study, *SHOWN, study.originals())
     assert found == {what: wanted[what] for what in norms["gaussian-l2-linear"]}
+
+
+def test_designs_are_resampled_with_all_their_networks():
+    rng = np.random.default_rng(0)
+    predictors, harms = rng.normal(size=(2, 12)), rng.normal(size=(3, 12))
+    alone = resampled_groups(list(predictors), list(harms), [f"{at:02}" for at in range(12)])
+    drawn = drawn_families(12)
+    for one, predictor in enumerate(predictors):
+        for two, harm in enumerate(harms):
+            np.testing.assert_allclose(
+                alone[:, one, two], resampled_spearman(predictor, harm, drawn), atol=1e-12
+            )
+    # Twins of three networks say no more than the three; one by one they seem to.
+    three = np.repeat([[0.0, 1.0, 2.0]], 2, axis=0) + 0.01
+    twins = np.concatenate([three, three, three, three], axis=1) + 1e-3 * rng.normal(size=(2, 12))
+    groups = resampled_groups([twins[0]], [twins[1]], list("abcabcabcabc"))
+    singly = resampled_spearman(*twins, drawn_families(12))
+    assert ends(groups[:, 0, 0])[1] < 0.3 < ends(singly)[1]
+    assert design("mobilenet1-25-128") == design("mobilenet1-75-192") == "MobileNet 1"
+    assert design("resnet34") == "resnet34"
 
 
 def test_a_study_of_one_family_has_its_tables():

@@ -27,6 +27,7 @@ DAMAGED = {
     "a quote is lost": SOUND.replace(b"'shape'", b"'shape "),
     "claims more than there is": SOUND.replace(b"(4, 6)", b"(4, 9)"),
     "claims more than any memory": SOUND.replace(b"(4, 6), }          ", b"(9999999999, 6), }"),
+    "a length that is true": SOUND.replace(b"(4, 6), }  ", b"(True,6), }"),
     "cut off": SOUND[:-5],
     "cut off in the header": SOUND[:40],
     "followed by another": SOUND * 2,

@@ -16,8 +16,13 @@ from PIL import Image
 
 import iaside_onnx as ia
 from iaside_onnx.errors import UsageError
+from iaside_onnx.images.sample import Reading
+from iaside_onnx.measure.places import as_typed, without_roots
+from iaside_onnx.measure.request import Request
 from iaside_onnx.page.page import page
 from iaside_onnx.page.repeat import repetition
+from iaside_onnx.settings import Settings
+from iaside_onnx.spelling import command_text
 
 from . import graphs
 from .pages import BREAKOUT, SCRIPT, Markup, hostile_report, made_report
@@ -333,6 +338,36 @@ def test_a_way_over_the_root_is_not_told(iaside, tmp_path, monkeypatch, photogra
     assert "FOLDER/names.txt" in words
 
 
+def test_no_warning_of_a_report_tells_where_its_files_lie(tmp_path, monkeypatch):
+    folder = tmp_path / "an other's"
+    folder.mkdir()
+    model, photos = folder / "m.onnx", folder / "m.onnx.photos"
+    labels = tmp_path / "l.csv"
+    reading = Reading(images=photos, labels=labels)
+    request = Request(model, reading, Settings(bands=2))
+    said = [
+        f"{model}: turns its input",
+        f"{photos}/a.png: cut",
+        f"give {command_text(['--labels', str(labels), '--data', str(photos)])} for {model}.",
+        f"{model}s is of another",
+    ]
+    monkeypatch.chdir(tmp_path)
+    photos.mkdir()
+    assert without_roots(said, request) == [
+        "an other's/m.onnx: turns its input",
+        "an other's/m.onnx.photos/a.png: cut",
+        f"give {command_text(['--labels', 'l.csv', '--data', str(photos.relative_to(tmp_path))])} "
+        "for an other's/m.onnx.",
+        said[3],
+    ]
+    monkeypatch.chdir("/usr" if tmp_path.parts[1] != "usr" else "/etc")
+    first, second, third, _ = without_roots(said, request)
+    assert (first, second) == ("FOLDER/m.onnx: turns its input", "FOLDER/m.onnx.photos/a.png: cut")
+    assert third == "give --labels FOLDER/l.csv --data FOLDER/m.onnx.photos for FOLDER/m.onnx."
+    # The screen of the run shows what was typed.
+    assert as_typed(reading)["labels"] == str(labels)
+
+
 @pytest.mark.parametrize(
     "way",
     [None, "", 5, True, ["a"], {"a": 1}, "a\nb", "\x1b[2J", "<script>1", "$(id)", "'", "-x"],
@@ -346,6 +381,10 @@ def test_ways_that_a_stranger_tells_are_one_word_of_a_command(way):
     command = re.search(r"To make this report again: (.*?) Copy", Markup(text).text)[1]
     words = shlex.split(command)
     assert words[3] == report.data["source"]
+    # What a report does not have lies nowhere.
+    both = {"model": way, "labels": way, "columns": None}
+    strange = dataclasses.replace(report, run={**report.run, "paths": both})
+    assert "None" not in Markup(page([strange])).text.partition("again: ")[2].partition(" Copy")[0]
     if not isinstance(way, str) or not way:
         assert words[2] == f"FOLDER/{report.model['path']}"
     elif way.isprintable():

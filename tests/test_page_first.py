@@ -13,8 +13,12 @@ import pytest
 import iaside_onnx as ia
 from iaside_onnx.comparisons.contrast import contrasts
 from iaside_onnx.comparisons.measured import paired
+from iaside_onnx.errors import UsageError
 from iaside_onnx.page import charts, repeat
+from iaside_onnx.page.facts import Facts
+from iaside_onnx.page.first_screen import _damages_of
 from iaside_onnx.page.page import page
+from iaside_onnx.page.perturbations import matched
 
 from .damage_reports import made_damage
 from .made_reports import made, profiles, shifted
@@ -192,7 +196,7 @@ def test_of_three_analyses_the_sentence_is_that_of_a_ranking_by_the_score():
     assert sentence.count("told apart from it: ") == 1 + (len(told) < 2)
     assert "Holm's method over all 3 pairs" in sentence
     of_one, pair = contrasts([reports[0], *reports[:2]], ["x", "x2", "y"])
-    assert of_one == "x and x2 are 2 reports of one model, n0.0.onnx."
+    assert of_one == "x and x2 are 2 reports of one model, n0.0.onnx; x is compared."
     assert pair.startswith("y ")
 
 
@@ -226,6 +230,88 @@ def test_two_settings_of_one_model_are_one_model_on_the_page():
     assert "Are they robust?" in seen
     assert "m1 gets more right than m0 under corruptions" in seen
     assert "m0 (b)" not in seen.partition("Why?")[0].partition("Are they robust?")[2]
+
+
+def fed(result, **settings):
+    return dataclasses.replace(result, settings={**result.settings, **settings})
+
+
+_FED = {"preprocess": {"name": "unit", "mean": [0.0]}, "output": "logits"}
+_OTHERWISE = {
+    "preprocess": {"name": "imagenet", "mean": [0.5]},
+    "output": "other",
+    "set": {"gain": 2.0},
+    "class_embeddings": "ab" * 32,
+    "execution": "cuda",
+    "head": "yolo",
+}
+
+
+@pytest.mark.parametrize("name", _OTHERWISE)
+def test_one_file_that_is_fed_in_two_ways_is_compared_as_two_models_are(name):
+    plain = fed(audits(1)[0], **_FED)
+    again = fed(plain, **{name: _OTHERWISE[name]})
+    seen = first_screen(page([plain, again], ["m0 (a)", "m0 (b)"])).text
+    what = name.replace("preprocess", "preprocessing").replace("_", " ")
+    assert f"m0 (a) and m0 (b) are of one file, m0.onnx, with another {what}." in seen
+    assert "reports of one model" not in seen
+    # What `compare` says, or that it refuses.
+    apart = name == "head"
+    assert ("m0 (b) cannot be compared with m0 (a)" in seen) == apart
+    assert ("m0 (b) and m0 (a) give the same values" in seen) != apart
+    assert seen.count("iaside robustness m0.onnx") == 2
+
+
+def test_in_whatever_order_no_way_to_feed_a_file_stands_for_another():
+    psi = profiles(60)
+    tables = {"a": psi, "b": shifted(psi, by=0.5, noise=0.02), "c": shifted(psi, by=1, noise=0.02)}
+    given = {name: fed(made(table, name=name), **_FED) for name, table in tables.items()}
+    given["b"] = fed(given["b"], preprocess=_OTHERWISE["preprocess"])
+    for name, place in (("a", 0), ("b", 0), ("c", 1)):
+        model = {**given[name].model, "sha256": sha(place)}
+        given[name] = dataclasses.replace(given[name], model=model)
+    for order in ("abc", "bca"):
+        told = contrasts([given[name] for name in order], list(order))
+        assert " ".join(told).count("Holm's method over all 3 pairs") == 1
+
+
+def test_what_was_measured_stands_beside_the_report_that_is_fed_so():
+    plain = fed(audits(1)[0], **_FED)
+    otherwise = {"preprocess": _OTHERWISE["preprocess"]}
+    again, names = fed(plain, **otherwise), ["m0 (a)", "m0 (b)"]
+    first, second = (fed(measured(0, better), **_FED) for better in (0.0, 0.2))
+    second = fed(second, **otherwise)
+    assert matched([plain, again], [first]) == {0: first}
+    assert matched([plain, again], [second]) == {1: second}
+    assert matched([plain, again], [second, first]) == {0: first, 1: second}
+    seen = first_screen(page([plain, again], names, robustness=[second])).text
+    assert "Not measured: m0 (a)." in seen
+    both = Markup(page([plain, again], names, robustness=[second, first]))
+    rows = {row[0]: row for row in both.table("The score beside what was measured")[1:]}
+    assert "than the score" not in both.text
+    assert rows["m0 (a)"][3] != rows["m0 (b)"][3]
+    # Alone it stands beside the only report of its file, which is said before the answer.
+    alone = page([plain], robustness=[second])
+    seen = first_screen(alone).text
+    note = "its score and its errors were measured with another preprocessing"
+    assert seen.index(note) < seen.index("Is it robust?")
+    (row,) = Markup(alone).table("The score beside what was measured")[1:]
+    assert row[0].endswith("measured with another preprocessing than the score")
+    # Of several ways to feed a file none is taken in place of one that is lacking.
+    third = fed(first, preprocess={"name": "third", "mean": [0.1]})
+    for reports, costs in (([plain, again], [third]), ([plain], [first, second])):
+        with pytest.raises(UsageError, match="another preprocessing, and no report here is"):
+            matched(reports, costs)
+    # Where the recipe is the same, a fitted temperature is another subject that is told too.
+    warm = fed(plain, temperature=1.5)
+    assert matched([warm, again], [first, second]) == {0: first, 1: second}
+    assert "with another temperature" in first_screen(page([warm], robustness=[first])).text
+    # Damage that was measured with another recipe does not explain a report.
+    damages = [made_damage()]
+    of = {"model": damages[0].model}
+    plain = dataclasses.replace(fed(plain, **damages[0].settings), **of)
+    facts = Facts([plain, fed(plain, **otherwise)], names, names, [], {}, None, None, None, damages)
+    assert [len(_damages_of(facts, report)) for report in facts.reports] == [1, 0]
 
 
 def test_a_measurement_without_an_analysis_of_its_model_is_left_out_and_said(iaside, tmp_path):

@@ -75,7 +75,13 @@ def test_ways_that_hold_for_all_parts_hold_for_the_whole(parts):
     in_steps = ia.merge([ia.merge(given[:2], allow_missing=True), given[2]])
     assert in_steps.run["paths"] == merged.run["paths"]
     strange = [replace(each, run={**each.run, "paths": "x"}) for each in loaded]
-    assert "paths" not in ia.merge([*strange[:2], given[2]]).run
+    # A name alone is the way of a part that has none: in another folder it is another file.
+    assert ia.merge([*strange[:2], given[2]]).run["paths"] == {"model": None, "images": None}
+    up = [replace(each, model={**each.model, "path": "../m.onnx"}) for each in strange[:2]]
+    merged = ia.merge([given[0], up[1], given[2]])
+    assert model_and_images(merged) == ("../m.onnx", "FOLDER/d.npz")
+    merged = ia.merge([up[0], strange[1], strange[2]])
+    assert model_and_images(merged)[0] == "FOLDER/m.onnx"
 
 
 @pytest.mark.parametrize(("images", "of"), [(1, 1), (7, 3), (12, 4), (5, 5)])

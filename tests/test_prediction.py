@@ -220,6 +220,7 @@ class Truth:
     mpe: np.ndarray
     accuracy: float = 0.9
     model: dict = field(default_factory=lambda: {"path": "m.onnx", "sha256": "0" * 64})
+    settings: dict = field(default_factory=dict)
 
     @property
     def corruptions(self):
@@ -234,6 +235,9 @@ def test_measured_damage_is_put_beside_what_both_hold():
     errors = np.array([[0.9, 0.8], [0.3, 0.5], [0.2, 0.1]])
     measured = Truth(["fog", "gaussian_noise", "snow"], [1, 2], errors, 2 * errors)
     both = found.beside(measured)
+    assert not [note for note in both.notes if "another" in note]
+    warm = found.beside(replace(measured, settings={"temperature": 9.0}))
+    assert warm.notes[-1] == "the damage was measured with another temperature than the report"
     assert both.perturbations == ["gaussian_noise", "fog"]
     np.testing.assert_allclose(both.measured_drop, [[0.2, 0.4], [0.8, 0.7]])
     np.testing.assert_allclose(both.measured_mpe, [[0.6, 1.0], [1.8, 1.6]])

@@ -144,6 +144,29 @@ def test_a_second_file_of_a_model_counts_once_or_is_refused(three):
         rank([*three, other])
 
 
+def test_a_file_that_is_fed_in_two_ways_is_two_models(three):
+    ways = [{"preprocess": {"mean": [0.5 * at]}} for at in range(2)]
+    psi = profiles(_IMAGES)
+
+    def fed(result, way):
+        return replace(result, settings={**result.settings, **way})
+
+    errors = [fed(measured("b", 1, 0.2 + 0.3 * at), way) for at, way in enumerate(ways)]
+    analyses = [analysed("b", 1, shifted(psi, by=1.5 * at)) for at in range(2)]
+    analyses = [fed(each, way) for each, way in zip(analyses, ways, strict=True)]
+    ranking = rank([*errors, *reversed(analyses), three[1]])
+    scores = [row.values["score"].value for row in ranking.rows if "score" in row.values]
+    assert [row.sha256 for row in ranking.rows].count(errors[0].model["sha256"]) == 2
+    # Each score beside the errors that were measured so.
+    right = sorted(analyses, key=lambda each: each.settings["preprocess"]["mean"])
+    assert scores == pytest.approx([each.srs_signed for each in right])
+    assert any("are of one file, b.onnx, with another preprocessing" in n for n in ranking.notes)
+    alone = rank([errors[0], analyses[1]])
+    assert len(alone.rows) == 1
+    told = "b: its score and its errors were measured with another preprocessing"
+    assert any(note.startswith(told) for note in alone.notes)
+
+
 def test_other_grounds_are_left_out_by_name(three):
     seed = replace(three[0], model=named("seeded", 9))
     seed = replace(seed, settings={**seed.settings, "seed": 5})

@@ -266,6 +266,10 @@ def test_the_two_shares_are_the_measured_fall_of_the_same_images():
         (replace(measured, data={**measured.data, "digest": "1" * 64}), "other images"),
         (replace(measured, settings={**measured.settings, "seed": 5}), "another seed"),
         (replace(measured, settings={**measured.settings, "draws": "name"}), "draws by name"),
+        (
+            replace(measured, settings={**measured.settings, "preprocess": {"mean": [0.5]}}),
+            "measured with another preprocessing",
+        ),
         (replace(measured, severities=[4]), "no corruption and severity in common"),
         (replace(measured, predicted=measured.predicted + 1), "other labels or answers"),
     ):

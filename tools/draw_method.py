@@ -55,7 +55,7 @@ def main() -> None:
             drawn = io.BytesIO()
             figure.savefig(drawn, format="png", dpi=100)
         with Image.open(drawn) as picture:
-            few = picture.convert("RGB").quantize(32, dither=Image.Dither.NONE)
+            few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
             few.save(DOCS / name, optimize=True)
         print(f"docs/{name}: {(DOCS / name).stat().st_size:,} bytes")
 

@@ -102,22 +102,24 @@ def html(
 
 
 def _of_analysed(measured: Sequence[Any], reports: Sequence[Any]) -> list[Any]:
-    """Measurements of models that a report is of; what is left out is said.
+    """Measurements that a report stands beside; what is left out is said.
 
     Where there is none of any of these models they stay, and the page says why it takes none.
     """
-    known = {each.model["sha256"] for each in reports}
-    kept = [each for each in measured if each.model["sha256"] in known]
-    if not kept:
+    from ..results.fed import beside, one_file
+
+    near = beside(reports, measured)
+    if not any(near):
         return list(measured)
-    for each in measured:
-        if each.model["sha256"] not in known:
+    for each, numbers in zip(measured, near, strict=True):
+        if not numbers:
+            fed = any(one_file(each, report) for report in reports)
             say(
                 f"Left out: what was measured of {each.model['path']}: no file of iaside analyze "
-                "is of that model",
+                f"is of that model{' with that preprocessing and output' if fed else ''}",
                 err=True,
             )
-    return kept
+    return [each for each, numbers in zip(measured, near, strict=True) if numbers]
 
 
 def _most_right_first(
@@ -125,9 +127,12 @@ def _most_right_first(
 ) -> tuple[list[Any], list[Path]]:
     """Reports from folders, whose names are no order: the most right under corruptions first."""
     from ..page.measured import right_under_all
+    from ..results.fed import beside
 
-    right = {each.model["sha256"]: right_under_all(each) for each in measured}
-    order = sorted(
-        range(len(reports)), key=lambda at: -right.get(reports[at].model["sha256"], -1.0)
-    )
+    right = {
+        number: right_under_all(each)
+        for each, numbers in zip(measured, beside(reports, measured), strict=True)
+        for number in numbers
+    }
+    order = sorted(range(len(reports)), key=lambda at: -right.get(at, -1.0))
     return [reports[at] for at in order], [files[at] for at in order]

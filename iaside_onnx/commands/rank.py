@@ -57,7 +57,7 @@ def rank(
       iaside rank robustness/model.h5 robustness/model-v2.h5 --by noise
       iaside rank robustness/ --csv
       iaside rank robustness/ analyses/ -o models.html
-      iaside rank robustness/ analyses/ -o models.png
+      iaside rank robustness/ analyses/ -o ranking.png
     """
     from ..comparisons.ranking import rank as ranking_of
     from ..storage.output_file import PAGES, check_free

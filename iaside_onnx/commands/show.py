@@ -369,12 +369,23 @@ def _measurements_of(
     reports: Sequence[Any], paths: Sequence[Path | None], confidence: float | None
 ) -> list[Any]:
     """For each report the measurement of its model among some files, or None."""
-    measured: dict[str, Any] = {}
-    for path in filter(None, paths):
-        measurement = measurement_of(path, [report.model for report in reports], confidence)
-        if measured.setdefault(measurement.model["sha256"], measurement) is not measurement:
-            raise click.UsageError(f"{path}: a measurement of its model is given already")
-    return [measured.get(report.model["sha256"]) for report in reports]
+    from ..results.fed import beside
+
+    files = [path for path in paths if path is not None]
+    models = [report.model for report in reports]
+    given = [measurement_of(path, models, confidence) for path in files]
+    measured: list[Any] = [None] * len(reports)
+    for path, measurement, numbers in zip(files, given, beside(reports, given), strict=True):
+        if not numbers:
+            raise click.UsageError(
+                f"{path}: was measured with another preprocessing or output than the analyses of "
+                "its model, and another measurement or analysis is given; leave one out"
+            )
+        for number in numbers:
+            if measured[number] is not None:
+                raise click.UsageError(f"{path}: a measurement of its model is given already")
+            measured[number] = measurement
+    return measured
 
 
 def _beside_reports(
@@ -399,10 +410,14 @@ def _analyses_of(
     results: Sequence[Any], analyses: Sequence[tuple[Path, Any]], command: str
 ) -> list[Any]:
     """For each result the analysis of its model, or None; every analysis is of one of them."""
-    models = [result.model.get("sha256") for result in results]
-    for path, report in analyses:
-        if report.model["sha256"] not in models:
+    from ..results.fed import beside
+
+    of: list[Any] = [None] * len(results)
+    near = beside(results, [report for _, report in analyses])
+    for (path, report), numbers in zip(analyses, near, strict=True):
+        if not numbers:
             which = f"none of the files of iaside {command}"
             raise click.UsageError(f"{path}: is of a model that {which} is of")
-    of_model = {report.model["sha256"]: report for _, report in analyses}
-    return [of_model.get(model) for model in models]
+        for number in numbers:
+            of[number] = report
+    return of

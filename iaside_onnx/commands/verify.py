@@ -81,8 +81,8 @@ def verify(
     Example:
       iaside verify analyses/model.h5
       iaside verify analyses/model.h5 --model model.onnx --images photos/ --redo 5
-      iaside html analyses/model.h5 analyses/model-v2.h5 -o page.html
-      iaside verify page.html analyses/model.h5 analyses/model-v2.h5
+      iaside html analyses/model.h5 analyses/model-v2.h5 -o both.html
+      iaside verify both.html analyses/model.h5 analyses/model-v2.h5
     """
     from ..spelling import on_command_line, option
     from ..storage.output_file import PAGES

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 from ..errors import IasideError
 from ..plurals import listed
+from ..results.fed import by_file, by_subject, file_of, said_of_files
 from ..results.finding import NO_FINDING
 from ..results.report import Report
 
@@ -15,31 +15,31 @@ from ..results.report import Report
 RANKED = 3
 
 
-def by_model(reports: Sequence[Report]) -> list[list[int]]:
-    """The numbers of the reports of each model, by the hash of its file."""
-    numbers: dict[str, list[int]] = {}
-    for number, report in enumerate(reports):
-        numbers.setdefault(report.model["sha256"], []).append(number)
-    return list(numbers.values())
-
-
 def of_one_model(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
-    """That reports are of one model, for each model that has several."""
-    return [
-        f"{listed([labels[number] for number in numbers])} are {len(numbers)} reports of one "
-        f"model, {PurePosixPath(reports[numbers[0]].model['path']).name}."
-        for numbers in by_model(reports)
-        if len(numbers) > 1
-    ]
+    """That reports are of one model, or of one file that is fed otherwise, for each of these."""
+    subjects, files = by_subject(reports), by_file(reports)
+    said = []
+    for numbers in subjects:
+        if len(numbers) == 1:
+            continue
+        of = [labels[number] for number in numbers]
+        file = file_of(reports[numbers[0]])
+        said.append(
+            f"{listed(of)} are {len(of)} reports of one model"
+            f"{'' if numbers in files else ', fed in one way'}, {file}"
+            f"{f'; {of[0]} is compared' if len(subjects) > 1 else ''}."
+        )
+    return said + [f"{each}." for each in said_of_files(reports, labels)]
 
 
 def contrasts(reports: Sequence[Report], labels: Sequence[str]) -> list[str]:
     """What `compare` says of two models, or why they cannot be compared; of more what `rank` says.
 
-    Of three or more none is the one to compare the others with, and all their pairs count. Of a
-    model with several reports, which is said, the first is taken.
+    Of three or more none is the one to compare the others with, and all their pairs count. A file
+    that is fed in two ways counts as two models; of several reports of one, which is said, the
+    first is taken.
     """
-    firsts = [numbers[0] for numbers in by_model(reports)]
+    firsts = [numbers[0] for numbers in by_subject(reports)]
     found = _contrasts([reports[at] for at in firsts], [labels[at] for at in firsts])
     return [*of_one_model(reports, labels), *found]
 

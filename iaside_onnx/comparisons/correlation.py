@@ -24,6 +24,7 @@ from ..mathematics.correlation import (
     correlations,
 )
 from ..plurals import counted, listed, plural
+from ..results.fed import fed_otherwise
 from ..results.finding import no_finding
 from ..results.kinds import load_file
 from ..results.report import Report, check_view
@@ -245,6 +246,12 @@ def correlate(
         )
     audits, tables = [report for report, _ in pairs], [table for _, table in pairs]
     warnings += _copies(audits)
+    warnings += [
+        f"{PurePosixPath(report.model['path']).stem}: its score and its errors were measured with "
+        f"{fed}"
+        for report, table in pairs
+        if (fed := fed_otherwise(report.settings, table.settings))
+    ]
     outcomes, left_out = _outcomes(tables, base)
     predictors = {
         "srs_signed": [report.srs_signed for report in audits],

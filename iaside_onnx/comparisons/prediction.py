@@ -23,6 +23,7 @@ from ..mathematics.score import resampled_means
 from ..mathematics.shapley import game_values
 from ..mathematics.signal_noise import gain_and_residual
 from ..results.banded import OF_SPACING, spacing_words
+from ..results.fed import fed_otherwise
 from ..results.finding import no_finding
 from ..results.report import Report
 from ..results.result import OWN_ANSWERS
@@ -30,7 +31,7 @@ from ..results.robustness import RobustnessReport
 from ..results.shown import Shown
 from ..results.snr import SnrReport
 from ..results.spread import Spread, check_confidence
-from ..setting_roles import SNR_FIT, settings_apart
+from ..setting_roles import FED, SNR_FIT, settings_apart
 from ..spelling import option, words
 
 
@@ -106,7 +107,7 @@ class Prediction(Shown):
     foretold : ndarray, shape (K, P, S)
         The same under each perturbation: the game's multilinear extension at `presence`.
     settings : dict
-        bands, norm, separate_dc, seed, confidence.
+        bands, norm, separate_dc, seed, confidence, and how the model was fed.
     model, data, snr : dict
         Of the audit, and the data of the measurement.
     notes : list of str
@@ -187,6 +188,8 @@ class Prediction(Shown):
                 f"({option('labels', 'model')}), so that no fall of accuracy is "
                 f"{'predicted' if unknown else 'known'}; measure both with true labels"
             )
+        fed = fed_otherwise(self.settings, measured.settings)
+        more = [] if fed is None else [f"the damage was measured with {fed} than the report"]
         own, other = (
             np.ix_(
                 [table.perturbations.index(name) for name in names],
@@ -202,6 +205,7 @@ class Prediction(Shown):
             foretold=self.foretold[:, own[0].ravel()][:, :, own[1].ravel()],
             measured_drop=measured.errors[other] - (1.0 - clean),
             measured_mpe=measured.mpe[other],
+            notes=[*self.notes, *more],
         )
 
     def agreement(self, measured: NDArray[Any]) -> Agreement:
@@ -317,6 +321,7 @@ def predict_damage(
             "absence": report.settings["absence"],
             "seed": report.settings["seed"],
             "confidence": float(level),
+            **{name: report.settings[name] for name in FED if name in report.settings},
             **({"labels": OWN_ANSWERS} if report.of_own_answers else {}),
         },
         model=report.model,

@@ -7,7 +7,7 @@ on another one are left out by name, never mixed in.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -20,11 +20,12 @@ from ..errors import ReportError, UsageError, said
 from ..listener import Listener
 from ..plurals import counted
 from ..results.audit import ANALYSIS, ROBUSTNESS, Audit
+from ..results.fed import beside, by_subject, fed_otherwise, said_of_files
 from ..results.kinds import load_file
 from ..results.report import Report
 from ..results.result import ModelResult
 from ..results.robustness import RobustnessReport
-from ..setting_roles import FED, VIEW, settings_apart
+from ..setting_roles import VIEW, settings_apart
 from ..spelling import on_command_line
 from ..storage.opening import MADE_BY, wrong_kind
 from .agreement import Ground, grounds_apart
@@ -172,7 +173,7 @@ def on_one_ground(
             reasons.setdefault(id(each), reason)
         else:
             grounds.append([each])
-    most = max(grounds, key=lambda ground: len({each.result.model["sha256"] for each in ground}))
+    most = max(grounds, key=lambda ground: len(by_subject([each.result for each in ground])))
     left = [each for ground in grounds if ground is not most for each in ground]
     kept, apart = _on_shared_images(most)
     out = [
@@ -288,20 +289,22 @@ def _rows(result: ModelResult, ids: Sequence[str]) -> ModelResult:
     return result.rows(rows)
 
 
-def joined_models(held: Iterable[Held]) -> tuple[list[Entry], list[str]]:
-    """One entry a model (by SHA-256), in the order of the results, and what to bear in mind.
+def joined_models(held: Sequence[Held]) -> tuple[list[Entry], list[str]]:
+    """One entry a model, in the order of the results, and what to bear in mind.
+
+    A file that is fed in two ways is two models.
 
     Raises
     ------
     UsageError
         Two results of one kind of one model on one ground that do not say the same.
     """
-    entries: dict[str, Entry] = {}
+    entries: dict[int, Entry] = {}
     notes: list[str] = []
-    for each in held:
+    for each, owner in zip(held, _owners([each.result for each in held]), strict=True):
         result = each.result
         sha256, path = str(result.model["sha256"]), str(result.model["path"])
-        entry = entries.setdefault(sha256, Entry(sha256, PurePosixPath(path).stem, path))
+        entry = entries.setdefault(owner, Entry(sha256, PurePosixPath(path).stem, path))
         slot = "robustness" if isinstance(result, RobustnessReport) else "analysis"
         before = getattr(entry, slot)
         if before is not None:
@@ -316,8 +319,27 @@ def joined_models(held: Iterable[Held]) -> tuple[list[Entry], list[str]]:
     _tell_apart(models)
     for model in models:
         if model.robustness is not None and model.analysis is not None:
-            notes += _fed_otherwise(model)
-    return models, notes
+            fed = fed_otherwise(model.analysis.settings, model.robustness.settings)
+            if fed:
+                notes.append(f"{model.name}: its score and its errors were measured with {fed}")
+    firsts = [model.robustness or model.analysis for model in models]
+    return models, notes + said_of_files(firsts, [model.name for model in models])
+
+
+def _owners(results: Sequence[ModelResult]) -> list[int]:
+    """For each result the place of the first one of its model."""
+    analyses = [at for at, result in enumerate(results) if isinstance(result, Report)]
+    errors = [at for at in range(len(results)) if at not in analyses]
+    owners = list(range(len(results)))
+    for places in (analyses, errors):
+        for group in by_subject([results[at] for at in places]):
+            for number in group:
+                owners[places[number]] = places[group[0]]
+    near = beside([results[at] for at in analyses], [results[at] for at in errors])
+    for at, numbers in zip(errors, near, strict=True):
+        if numbers:
+            owners[at] = owners[analyses[numbers[0]]]
+    return owners
 
 
 def _same(first: ModelResult, other: ModelResult) -> bool:
@@ -338,18 +360,6 @@ def _twice(entry: Entry, each: Held, slot: str, first: Any, other: Any) -> str:
         f"{each.name}: is a second file of iaside {command} of {entry.path}{which}, which does not "
         f"say the same as {entry.files[0]}; give one of them"
     )
-
-
-def _fed_otherwise(model: Entry) -> list[str]:
-    assert model.robustness is not None
-    assert model.analysis is not None
-    settings = model.analysis.settings, model.robustness.settings
-    both = [name for name in FED if all(name in each for each in settings)]
-    apart = [each.setting.replace("_", " ") for each in settings_apart(*settings, only=both)]
-    if not apart:
-        return []
-    others = ", ".join(apart).replace("preprocess", "preprocessing")
-    return [f"{model.name}: its score and its errors were measured with another {others}"]
 
 
 def _tell_apart(models: Sequence[Entry]) -> None:

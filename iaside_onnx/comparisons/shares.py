@@ -13,6 +13,7 @@ from ..checks import check_kind
 from ..errors import ReportError
 from ..mathematics.correlation import correlation_matrix
 from ..mathematics.score import resampled_means
+from ..results.fed import fed_otherwise
 from ..results.part import part_of
 from ..results.robustness import RobustnessReport
 from ..results.shown import Shown
@@ -194,6 +195,8 @@ def check_same_images(
     ground = Ground(whole, others, *cells, Ground.of(measured).samples)
     own = {name: settings[name] for name in settings.keys() - _OWN}
     refusals, _ = grounds_apart(Ground(digest, own, *cells), ground)
+    fed = fed_otherwise(settings, measured.settings, fitted=False)
+    refusals += [] if fed is None else [fed]
     if refusals:
         raise ReportError(
             f"the measured damage was measured with {', '.join(refusals)}; measure both alike"

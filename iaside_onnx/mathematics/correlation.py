@@ -26,6 +26,8 @@ LEAST_MODELS = 4
 FEW_MODELS = 10
 # Correlations closer to 1 than this leave nothing for another quantity to explain.
 _COMPLETE = 1e-9
+# Values of one quantity that agree in so many digits are equal.
+_DIGITS = 12
 _BLOCK_BYTES = 1 << 25
 
 
@@ -33,6 +35,7 @@ def correlation_matrix(values: NDArray[Any], method: str = "spearman") -> NDArra
     """Correlations in [-1, 1] between k quantities of n models, one of `METHODS`.
 
     From shape (..., k, n) to shape (..., k, k); NaN where a quantity is the same for all models.
+    Ranks and pairs take values that differ by rounding alone for equal.
 
     Examples
     --------
@@ -49,14 +52,22 @@ def correlation_matrix(values: NDArray[Any], method: str = "spearman") -> NDArra
 
 def _vectors(values: NDArray[np.float64], method: str) -> NDArray[np.float64]:
     if method == "kendall":
+        values = _tied(values)
         first, second = np.triu_indices(values.shape[-1], 1)
         return np.sign(values[..., first] - values[..., second])
     if method == "spearman":
-        values = rankdata(values, axis=-1)
+        values = rankdata(_tied(values), axis=-1)
     apart = values - values.mean(axis=-1, keepdims=True)
     # The mean of equal numbers may miss them by rounding, which is no spread.
     apart[np.ptp(values, axis=-1) == 0] = 0.0
     return np.asarray(apart)
+
+
+def _tied(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Equal where values differ by rounding alone, as sums of the same numbers in two orders."""
+    known = np.isfinite(values)
+    largest = np.max(np.abs(values), axis=-1, keepdims=True, initial=0.0, where=known)
+    return np.round(values / np.where(largest > 0, largest, 1.0), _DIGITS)
 
 
 def partial_correlation(matrix: NDArray[Any], fixed: int) -> NDArray[np.float64]:

@@ -294,4 +294,4 @@ class Game(Measurement[Report]):
             "what bands do below it is not seen, which distorts Shapley values; audit the logits "
             f"instead, if the graph has them ({option('output')} takes any tensor)"
         )
-        return replace(report, run={**report.run, "warnings": list(listener.warnings)})
+        return replace(report, run={**report.run, "warnings": filled.subject.warnings})

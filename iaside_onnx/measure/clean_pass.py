@@ -24,7 +24,7 @@ from ..results.precondition import accuracy_reason
 from ..spelling import option
 from ..tasks import CLASSES
 from .own_outputs import own_references
-from .places import place, ways_to
+from .places import as_typed
 from .subject import Subject
 
 _PIXELS = 1 << 22
@@ -248,8 +248,7 @@ def _say_accuracy(
     listener.note(
         f"clean accuracy: {right / count:.3f} ({right} of {counted(count, 'image')}), {mean_text}"
     )
-    given = subject.request.reading
-    command = look(reading(place(given), {"paths": ways_to(None, given)}))
+    command = look(reading(as_typed(subject.request.reading), {}))
     if warning := accuracy_reason(right, classes, subject.classifier.classes, command):
         listener.warning(warning + _size_advice(subject.classifier))
 

@@ -93,7 +93,7 @@ class Filled:
             "provider": subject.provider,
             "image_ids": self.sample.ids,
             "data": subject.data(self.sample),
-            "run": {**self.run, "warnings": list(subject.listener.warnings)},
+            "run": {**self.run, "warnings": subject.warnings},
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "iaside_version": __version__,
         }

@@ -294,7 +294,7 @@ class _Trial:
                 "iaside_version": __version__,
                 "forward_passes": total,
                 "seconds": round(time.monotonic() - began, 3),
-                "warnings": list(listener.warnings),
+                "warnings": subject.warnings,
             },
         )
 

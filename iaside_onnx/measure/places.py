@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..images.class_names import NO_NAMES
 from ..images.sample import OWN_ANSWERS, Reading
-from ..spelling import recorded_path
+from ..results.places import found
+from ..spelling import command_text, recorded_path
 from ..storage.regular_file import real_path
 from .in_memory import IMAGES, MODEL
+
+if TYPE_CHECKING:
+    from .request import Request
 
 
 def place(reading: Reading) -> dict[str, Any]:
@@ -54,6 +60,42 @@ def ways_to(model: Path | None, reading: Reading) -> dict[str, str | None]:
     }
     outside = {name: path for name, path in given.items() if path is not None and _outside(path)}
     return {name: _way(path) for name, path in outside.items()}
+
+
+def as_typed(reading: Reading) -> dict[str, Any]:
+    """As `place` has it, with files as they were given: for the eyes of who gave them alone."""
+    given = place(reading)
+    for name, path in (("labels", reading.labels), ("class_names", reading.class_names)):
+        if path is not None and Path(path).is_absolute() and not _in_memory(Path(path)):
+            given[name] = str(path)
+    return given
+
+
+def without_roots(lines: Sequence[str], request: Request) -> list[str]:
+    """Sentences as a result carries them: what was given by an absolute path as the result has it.
+
+    That is from the folder of the run where there is a way, else in a folder that is not told.
+    """
+    reading = request.reading
+    uses = {
+        "model": request.model,
+        "images": reading.images,
+        "labels": reading.labels,
+        "class_names": reading.class_names,
+    }
+    given = {use: Path(path) for use, path in uses.items() if path is not None}
+    given |= {str(path): path for path in request.inputs if path not in given.values()}
+    names = {use: recorded(path) for use, path in given.items() if path.is_absolute()}
+    carried = found(names, {"paths": ways_to(request.model, reading)})
+    for use in sorted(names, key=lambda use: -len(str(given[use]))):
+        path, name = str(given[use]), str(carried[use])
+        if not given[use].name:
+            continue
+        quoted = command_text([path]), command_text([name])
+        alone = re.compile(rf"(?<![\w.-]){re.escape(path)}(?![\w-]|\.\w)")
+        plain = name.replace("\\", r"\\")  # no escape of a replacement
+        lines = [alone.sub(plain, line.replace(*quoted)) for line in lines]
+    return list(lines)
 
 
 def _outside(path: Path) -> bool:

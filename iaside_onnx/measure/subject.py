@@ -31,7 +31,7 @@ from ..spelling import option
 from ..tasks import CLASSES, TASKS, TaskKind
 from .labelling import class_targets, settle_labels
 from .own_outputs import OwnOutputs
-from .places import place, recorded
+from .places import place, recorded, without_roots
 from .request import Request
 from .truths import settled_truths, with_thresholds, without_truths
 
@@ -190,6 +190,11 @@ class Subject:
         counted = self.model is not None and self.model.kind.counted
         classes = {"classes": self.model.classes} if counted and self.model else {}
         return {**self.source, "digest": sample.digest(), "samples": len(sample), **classes}
+
+    @property
+    def warnings(self) -> list[str]:
+        """All warnings so far, as a result carries them."""
+        return without_roots(self.request.listener.warnings, self.request)
 
     def environment(self) -> dict[str, Any]:
         """What a result's ``run`` says about how the model was opened and by what it was run."""

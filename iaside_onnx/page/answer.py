@@ -9,7 +9,14 @@ import numpy as np
 
 from ..results.audit import Audit
 from ..results.audit_words import worst_first
-from ..results.group_verdict import NOT_ROBUST, ROBUST, SEVERITIES, UNDECIDED, GroupVerdict
+from ..results.group_verdict import (
+    NOT_ROBUST,
+    ROBUST,
+    SEVERITIES,
+    UNDECIDED,
+    GroupVerdict,
+    points_kept,
+)
 from ..views.text import percent, words
 from .charts import Chart, Values, Words, dot_rows
 
@@ -80,9 +87,10 @@ def _share(share: Any) -> str:
 
 def _kept(group: GroupVerdict, keep: float) -> str:
     kept = group.weakest_kept
-    if not np.isfinite([kept.value, kept.low, kept.high]).all():
+    value, low, high = map(points_kept, (kept.value, kept.low, kept.high))
+    if value == "?":
         return "not known"
-    text, until = _points(kept.value, kept.low, kept.high), group.open_until(keep)
+    text, until = unbroken(f"{value} % [{low}, {high}]"), group.open_until(keep)
     return text if until is None else unbroken(f"{text}, as weakest up to {until}")
 
 

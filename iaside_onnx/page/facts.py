@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..comparisons.contrast import by_model
 from ..results.audit import Audit
 from ..results.damage import DamageReport
+from ..results.fed import by_file, by_subject
 from ..results.report import Report
 from ..results.robustness import RobustnessReport
 from ..results.snr import SnrReport
@@ -44,12 +44,18 @@ class Facts:
 
     @cached_property
     def once(self) -> dict[int, str]:
-        """The number of the first report of each model, and what the model is called."""
+        """The number of the first report of each subject, and what the model is called."""
         found: dict[int, str] = {}
-        for number, *others in by_model(self.reports):
-            name = model_name(self.reports[number]) if others else self.names[number]
-            taken = {*found.values(), *self.names}
-            found[number] = self.names[number] if others and name in taken else name
+        subjects = by_subject(self.reports)
+        ways = {
+            group[0]: len(group) for group in by_file([self.reports[own[0]] for own in subjects])
+        }
+        for place, (number, *others) in enumerate(subjects):
+            name = self.names[number]
+            if others and ways.get(place) == 1:  # not one of several ways to feed a file
+                called = model_name(self.reports[number])
+                name = name if called in {*found.values(), *self.names} else called
+            found[number] = name
         return found
 
     @property

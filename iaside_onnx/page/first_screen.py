@@ -10,8 +10,8 @@ from ..results.audit import Audit
 from ..results.audit_words import damage_words, evidence_words
 from ..results.damage import DamageReport
 from ..results.damage_words import perturbation_name
+from ..results.fed import beside, fed_otherwise
 from ..results.report import Report
-from ..views.text import model_name
 from .answer import answer, unbroken
 from .facts import Facts
 from .measured import judged, points, right_answers_of
@@ -42,6 +42,8 @@ def _as_audit(facts: Facts) -> Audit | None:
     report, robustness = facts.reports[0], facts.robustness[0]
     if judged(robustness) is None:
         return None
+    if fed_otherwise(report.settings, robustness.settings, fitted=False):
+        return None  # what was measured is not explained by where that evidence lies
     recipe = report.settings.get("preprocess")
     name = recipe.get("name") if isinstance(recipe, dict) else None
     return Audit(
@@ -55,9 +57,14 @@ def _as_audit(facts: Facts) -> Audit | None:
 
 
 def _damages_of(facts: Facts, report: Report) -> list[DamageReport]:
-    """Damage that was measured of the model of a report."""
-    sha256 = report.model["sha256"]
-    return [each for each in facts.damages if each.model.get("sha256") == sha256]
+    """Damage that was measured of the model of a report, fed as the report has it."""
+    near = beside(facts.reports, facts.damages)
+    return [
+        each
+        for each, numbers in zip(facts.damages, near, strict=True)
+        if any(facts.reports[number] is report for number in numbers)
+        and not fed_otherwise(report.settings, each.settings, fitted=False)
+    ]
 
 
 def _commands(audit: Audit) -> dict[str, list[str]]:
@@ -91,7 +98,9 @@ def _first(facts: Facts) -> dict[str, Any]:
         "images": images,
         "explained": bool(facts.damages),
         "single": [
-            text for report in facts.reports for text in map(_single, _worst(facts, report))
+            _single(_called(facts, number), damage)
+            for number in facts.once
+            for damage in _worst(facts, facts.reports[number])
         ],
     }
 
@@ -113,10 +122,9 @@ def _worst(facts: Facts, report: Report) -> list[DamageReport]:
     return sorted(found, key=lambda each: -float(each.damage.value))[:_MOST_DAMAGES]
 
 
-def _single(report: DamageReport) -> str:
+def _single(model: str, report: DamageReport) -> str:
     """What one perturbation left of the right answers."""
-    name = perturbation_name(report.settings["perturbation"])
-    text = f"{model_name(report)} under {name}"
+    text = f"{model} under {perturbation_name(report.settings['perturbation'])}"
     if not report.in_points:
         return f"{text}, n = {len(report.labels)}: see its damage below"
     kept = "the same" if report.value == "same-answer" else "right"

@@ -25,6 +25,7 @@ from ..results.banded import kind_said, spacing_of, wave_spans
 from ..results.class_rows import class_notes, finding_notes
 from ..results.content import as_text
 from ..results.damage import DamageReport
+from ..results.fed import fed_otherwise
 from ..results.finding import NOT_A_FINDING, next_words
 from ..results.precondition import speaks_of_accuracy
 from ..results.report import FEW_IMAGES, Report
@@ -233,6 +234,12 @@ def _warnings(facts: Facts) -> list[tuple[str, list[str]]]:
     said: dict[str, list[str]] = {}
     for number, report in enumerate(facts.reports):
         said.setdefault(facts.labels[number], []).extend(warnings_of(report))
+        entry = facts.robustness.get(number)
+        otherwise = entry and fed_otherwise(report.settings, entry.settings)
+        if otherwise:
+            said[facts.labels[number]].append(
+                f"its score and its errors were measured with {otherwise}"
+            )
     measured = facts.robustness
     if facts.audit is not None:
         measured = {0: facts.audit.robustness}

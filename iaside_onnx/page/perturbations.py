@@ -13,6 +13,7 @@ from ..comparisons.agreement import grounds_apart, shared_attacks
 from ..comparisons.baseline import relative
 from ..errors import UsageError
 from ..results.damage_words import radius_text
+from ..results.fed import beside, fed_otherwise, one_file
 from ..results.report import Report
 from ..results.robustness import Relative, RobustnessReport
 from ..results.snr import SnrReport
@@ -32,22 +33,19 @@ _SCATTERED = 3
 def matched(
     reports: Sequence[Report], measured: Sequence[RobustnessReport]
 ) -> dict[int, RobustnessReport]:
-    """Robustness reports by the number of the report of the same model.
+    """Robustness reports by the number of the report that each stands beside.
 
     Raises
     ------
     UsageError
-        A model that no report is of, two robustness reports of one model, or measurements of other
-        corruptions, severities or images than each other's.
+        A model that no report is of, or that is fed otherwise in several, two robustness reports
+        of one, or measurements of other corruptions, severities or images than each other's.
     """
     of_report: dict[int, RobustnessReport] = {}
-    for entry in measured:
-        name, sha256 = Path(entry.model["path"]).name, entry.model["sha256"]
-        numbers = [at for at, report in enumerate(reports) if report.model["sha256"] == sha256]
+    for entry, numbers in zip(measured, beside(reports, measured), strict=True):
+        name = Path(entry.model["path"]).name
         if not numbers:
-            raise UsageError(
-                f"robustness was measured of {name}, but no report is of that file (by its hash)"
-            )
+            raise UsageError(_no_report(reports, entry))
         if numbers[0] in of_report:
             raise UsageError(f"two robustness reports are of {name}; give one of them")
         refusals, _ = grounds_apart(measured[0], entry)
@@ -57,6 +55,19 @@ def matched(
             )
         of_report |= dict.fromkeys(numbers, entry)
     return dict(sorted(of_report.items()))
+
+
+def _no_report(reports: Sequence[Report], entry: RobustnessReport) -> str:
+    """What is wrong with a measurement that stands beside none of the reports."""
+    name = Path(entry.model["path"]).name
+    own = [report for report in reports if one_file(report, entry)]
+    if not own:
+        return f"robustness was measured of {name}, but no report is of that file (by its hash)"
+    otherwise = fed_otherwise(own[0].settings, entry.settings) or "settings that are not all known"
+    return (
+        f"robustness of {name} was measured with {otherwise}, and no report here is "
+        "of that file so fed; analyze it so, or leave the measurement out"
+    )
 
 
 def cost(
@@ -88,10 +99,17 @@ def cost(
         for group in groups
         for number, report in zip(group.numbers, group.reports, strict=True)
     }
+    fed = {
+        number: fed_otherwise(report.settings, measured[number].settings)
+        for group in groups
+        for number, report in zip(group.numbers, group.reports, strict=True)
+        if number in measured
+    }
     rows = [
         {
             "number": place,
             "label": labels[place],
+            "fed": fed[place],
             "score": scores[place][0],
             "bands": scores[place][1],
             "cells": _cells(entry, against.get(place), len(attacks)),

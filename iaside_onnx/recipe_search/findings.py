@@ -145,4 +145,4 @@ def pixel_range_on_images(inspection: dict[str, Any]) -> list[str]:
     agree = PixelRange(guess["low"], guess["high"], guess["known"]).fits(low, high)
     inspection["pixel_range"] = guess | {"images": {"low": low, "high": high, "agree": agree}}
     outcome = "the images agree" if agree else "on the images it does best with other numbers"
-    return [f"As the file has it, {guess['text']}; {outcome} ({low:.3g}..{high:.3g})."]
+    return [f"As the file has it, {guess['text']}; {outcome} ({low + 0.0:.3g}..{high:.3g})."]

@@ -36,6 +36,7 @@ from .audit_words import (
     why_words,
 )
 from .damage import DamageReport
+from .fed import fed_otherwise
 from .group_verdict import (
     GROUPS,
     KEEP,
@@ -118,6 +119,12 @@ class Audit(Shown):
                 raise ReportError(
                     f"{path}: is of another model than {main}; keep the reports of one audit in "
                     "one folder"
+                )
+            fed = result and fed_otherwise(result.settings, robustness.settings, fitted=False)
+            if fed:
+                raise ReportError(
+                    f"{path}: was measured with {fed} than {main}; keep the reports of one audit "
+                    "in one folder"
                 )
         _check_one_sample({main: robustness, folder / ANALYSIS: analysis, **results})
         return cls(

@@ -19,8 +19,8 @@ from ..errors import ReportError
 from ..mathematics.proportion import normal_quantile, student_quantile
 from ..mathematics.spacing import LINEAR
 from ..plurals import counted, listed, plural
-from ..setting_roles import FED, settings_apart
 from .banded import names_with_waves, spacing_of
+from .fed import fed_otherwise
 from .part import part_note
 from .precondition import enough_in_words, speaks_of_accuracy
 from .robustness import RobustnessReport
@@ -250,10 +250,8 @@ def _measured(report: ValueTable, robustness: RobustnessReport) -> str:
     ] * bool(count)
     if own := values.get("own"):
         over.append(f"{counted(own, 'folder')} of perturbed pictures")
-    both = [name for name in FED if name in report.settings and name in robustness.settings]
-    apart = settings_apart(report.settings, robustness.settings, only=both)
-    others = ", ".join(each.setting.replace("_", " ") for each in apart)
-    otherwise = f", with another {others.replace('preprocess', 'preprocessing')}" if others else ""
+    others = fed_otherwise(report.settings, robustness.settings)
+    otherwise = f", with {others}" if others else ""
     about = f"{counted(values['images'], 'image')} of {values['source']}{otherwise}"
     under = f"{' and '.join(over)}"
     name, kind = worst["name"].replace("_", " "), robustness.task

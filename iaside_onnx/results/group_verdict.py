@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,12 @@ OWN_ANSWERS = (
     "without labels; it can fall by no more points than answers change."
 )
 ROBUST, NOT_ROBUST, UNDECIDED = "robust", "not robust", "undecided"
+
+
+def points_kept(share: SupportsFloat) -> str:
+    """Points of what is kept, which may be below 0; "?" of what is not bounded or not known."""
+    value = 100 * float(share)
+    return f"{np.round(value) + 0.0:.0f}" if abs(value) < 1e6 else "?"
 
 
 @dataclass(frozen=True)

@@ -210,7 +210,7 @@ def _joined_run(pieces: list[_Piece]) -> dict[str, Any]:
         before = piece.result.run.get("parts")
         alone = [{"shard": piece.whole.part.option, **own}]
         parts += before if isinstance(before, list) else alone
-    ways = joined_ways(runs)
+    ways = joined_ways([piece.result for piece in pieces])
     known = {"paths": ways} if ways else {}
     warnings = _joined_warnings(pieces, ways)
     return {**shared, **known, **sums, "warnings": warnings, "parts": parts}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from ..spelling import command_text, path_word, words
@@ -24,22 +25,41 @@ def found(recorded: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]
     """
     ways = _ways(run)
     return {
-        use: name if use not in ways else ways[use] or f"{_SOMEWHERE}/{name}"
+        use: name if name is None or use not in ways else ways[use] or _somewhere(str(name))
         for use, name in recorded.items()
     }
 
 
-def joined_ways(runs: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:
-    """The ways that hold for all parts of a sample, by their use.
+def _somewhere(name: str) -> str:
+    path = PurePosixPath(name)
+    return f"{_SOMEWHERE}/{path.name if '..' in path.parts else name}"
 
-    Where parts have different ways to a file no command finds it from all their folders: it is
-    somewhere, as over the root of the file system. Where one has none, its name alone is a way.
+
+def joined_ways(parts: Sequence[Any]) -> dict[str, str | None]:
+    """The ways that hold for all results of parts of a sample, by their use.
+
+    The way of a part without one is the name that it recorded. Where parts have different ways to
+    a file no command finds it from all their folders: it is somewhere, as over the root of the file
+    system.
     """
-    first, *others = [_ways(run) for run in runs]
+    ways: dict[str, str | None] = {}
+    names = [_recorded(part) for part in parts]
+    for use, name in names[0].items():
+        own = [_ways(part.run).get(use, each[use]) for part, each in zip(parts, names, strict=True)]
+        way = own[0] if all(each == own[0] for each in own) else None
+        if name is not None and way != name:
+            ways[use] = way
+    return ways
+
+
+def _recorded(result: Any) -> dict[str, Any]:
+    """Names of what a result is of, by their use."""
+    data = result.data
     return {
-        use: way if all(each[use] == way for each in others) else None
-        for use, way in first.items()
-        if all(use in each for each in others)
+        "model": result.model.get("path"),
+        "images": data.get("source"),
+        "labels": data.get("labels"),
+        "class_names": data.get("class_names"),
     }
 
 

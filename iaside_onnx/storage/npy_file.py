@@ -29,6 +29,8 @@ def read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]
         raise
     except Exception as error:  # those of Python's own parser, of a damaged header
         raise ValueError(f"its header is damaged: {one_line(error)}") from error
+    if not all(type(length) is int for length in shape):  # True is none, but adds and multiplies
+        raise ValueError("its header is damaged: its shape holds no whole numbers")
     return shape, fortran, dtype
 
 

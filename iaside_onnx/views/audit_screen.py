@@ -11,7 +11,7 @@ import numpy as np
 from ..plurals import counted, listed
 from ..results.audit import PAGE, Audit
 from ..results.audit_words import worst_first
-from ..results.group_verdict import SEVERITIES, Accuracy, GroupVerdict
+from ..results.group_verdict import SEVERITIES, Accuracy, GroupVerdict, points_kept
 from ..spelling import command_text, path_word
 from .terminal import Terminal, share_bar, terminal
 from .text import model_name, one_line
@@ -87,26 +87,16 @@ def _weakest(group: GroupVerdict, keep: float, wide: bool) -> str:
     kept = group.weakest_kept
     if not np.isfinite([kept.value, kept.low, kept.high]).any():
         return f"{words}: what is kept is not known"
-    text = f"{words}: {_signed(kept.value)} % kept, by an interval without bounds"
-    if _bounded(kept.low, kept.high):
-        text = f"{words}: {_signed(kept.value)} % [{_signed(kept.low)}, {_signed(kept.high)}] kept"
+    value, low, high = map(points_kept, (kept.value, kept.low, kept.high))
+    text = f"{words}: {value} % kept, by an interval without bounds"
+    if low != "?" or high != "?":
+        text = f"{words}: {value} % [{low}, {high}] kept"
     until = group.open_until(keep)
     return text if until is None else f"{text}, as weakest of {len(group.kept)} up to {until}"
 
 
 def _points(share: float) -> str:
     return f"{100 * share:.0f}"
-
-
-def _bounded(*ends: object) -> bool:
-    """Whether an interval says anything."""
-    return any(_signed(end) != "?" for end in ends)
-
-
-def _signed(share: object) -> str:
-    """Points of what is kept, which may be below 0 or unbounded."""
-    value = 100 * float(share)  # type: ignore[arg-type]
-    return f"{np.round(value) + 0.0:.0f}" if abs(value) < 1e6 else "?"
 
 
 def _labelled(label: str, text: str) -> str:

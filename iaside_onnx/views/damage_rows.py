@@ -13,8 +13,10 @@ from ..errors import UsageError
 from ..plurals import plural
 from ..results.damage import DamageReport
 from ..results.damage_words import perturbation_name
+from ..results.fed import by_file, by_subject
 from ..results.spread import Spread
 from ..tasks import VALUED
+from .model_names import ways_told
 from .text import UNDEFINED, model_name, number, one_line, shortened
 
 MOST_ROWS = 100
@@ -75,12 +77,22 @@ def in_order(
 
 
 def model_names(reports: Sequence[DamageReport]) -> list[str]:
-    """What each report's model is called; those of one name in different folders by their paths."""
+    """What each report's model is called; those of one name in different folders by their paths.
+
+    Where a file is fed in several ways, what tells these apart follows in brackets.
+    """
     paths = {str(report.model["path"]): model_name(report) for report in reports}
     alike = len(set(paths.values())) < len(paths)
-    return [
-        one_line(str(report.model["path"])) if alike else model_name(report) for report in reports
-    ]
+    names = [str(report.model["path"]) if alike else model_name(report) for report in reports]
+    subjects = by_subject(reports)
+    for numbers in by_file(reports):
+        own = [group for group in subjects if group[0] in numbers]
+        if len(own) > 1:
+            told = ways_told([reports[group[0]] for group in own])
+            for group, words in zip(own, told, strict=True):
+                for number in group:
+                    names[number] = f"{names[number]} ({words})"
+    return list(map(one_line, names))
 
 
 def notes_beside(reports: Sequence[DamageReport]) -> list[str]:

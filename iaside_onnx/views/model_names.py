@@ -9,6 +9,7 @@ from typing import Any
 
 from ..mathematics.spacing import LINEAR
 from ..plurals import counted
+from ..results.fed import fed_apart
 from .text import model_name, one_line
 
 # What tells results of one model apart, the most telling first.
@@ -63,6 +64,26 @@ def names_by_files(results: Sequence[Any], files: Sequence[Path]) -> list[str]:
         f"{name} ({file.name if file.is_dir() else file.stem})" if names.count(name) > 1 else name
         for name, file in zip(names, files, strict=True)
     ]
+
+
+def ways_told(results: Sequence[Any]) -> list[str]:
+    """What tells results of one file apart that are fed in several ways, as short as can be."""
+    settings = [result.settings for result in results]
+    keys = dict.fromkeys(
+        each.setting for other in settings[1:] for each in fed_apart(settings[0], other)
+    )
+    words: list[list[str]] = [[] for _ in results]
+    for key in keys:
+        usual = f"{key.replace('_', ' ')} {{}}".format
+        said = [_said(key, _SETTINGS.get(key, usual), each.get(key)) for each in settings]
+        for own, text in zip(words, said, strict=True):
+            own.append(one_line(text or f"no {key.replace('_', ' ')}"))
+    told = [", ".join(each) for each in words]
+    return (
+        told
+        if len(set(told)) == len(told)
+        else [f"{text}, {at}" for at, text in enumerate(told, 1)]
+    )
 
 
 def _apart(results: Sequence[Any], files: Sequence[Path | None]) -> list[str]:

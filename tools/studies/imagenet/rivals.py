@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from .statistics import LEAST_FAMILIES, Array, drawn_families, ends, resampled_spearman
+from .statistics import (
+    LEAST_FAMILIES,
+    Array,
+    drawn_families,
+    ends,
+    resampled_groups,
+    resampled_spearman,
+)
 from .study import SHOWN, Study
 from .words import told
 
+# Beginnings of the names of families that share a design.
+_DESIGNS = {
+    "SqueezeNet": ("squeezenet",),
+    "EfficientNet-Lite": ("lite",),
+    "MobileNet 1": ("mobilenet1",),
+    "vision transformer": ("vit-", "deit-"),
+}
 # The scores that are named first are held against those that are named second.
 _L2 = f"signed, {SHOWN[0]}"
 AGAINST = (
@@ -21,24 +35,35 @@ AGAINST = (
 def rivals(study: Study) -> list[list[str]]:
     """Spearman's correlation over the original networks, one of each family, a row a rival.
 
-    Intervals resample the families. Then differences of two correlations over the same families.
+    Intervals resample the families. Then differences of two correlations over the same families,
+    and the same once more with intervals that resample whole designs.
     """
     places = study.by_family(study.originals())
     outcomes = _outcomes(study, places)
     table = [["by", "networks", *outcomes]]
     if len({study.families[at] for at in places}) < LEAST_FAMILIES:
         return table
+    predictors = _predictors(study, places)
     drawn = drawn_families(len(places))
     found = {
-        name: {what: resampled_spearman(values, harm, drawn) for what, harm in outcomes.items()}
-        for name, values in _predictors(study, places).items()
+        name: np.stack([resampled_spearman(values, harm, drawn) for harm in outcomes.values()], 1)
+        for name, values in predictors.items()
     }
-    for name, of_one in found.items():
-        table.append([name, str(len(places)), *(told(ends(each), 2) for each in of_one.values())])
-    for one, two in AGAINST:
-        less = [told(ends(found[one][what] - found[two][what]), 2) for what in outcomes]
-        table.append([f"{one} less {two}", str(len(places)), *less])
+    designs = [design(study.families[at]) for at in places]
+    whole = resampled_groups(list(predictors.values()), list(outcomes.values()), designs)
+    of_designs = dict(zip(predictors, np.moveaxis(whole, 1, 0), strict=True))
+    counts = str(len(places)), f"{len(places)} of {len(set(designs))} designs"
+    for count, correlations in zip(counts, (found, of_designs), strict=True):
+        for one, two in AGAINST:
+            correlations[f"{one} less {two}"] = correlations[one] - correlations[two]
+        for name, values in correlations.items():
+            table.append([name, count, *(told(ends(each), 2) for each in values.T)])
     return table
+
+
+def design(family: str) -> str:
+    """What a family of networks is one of several sizes or trainings of; else it is its own."""
+    return next((word for word, names in _DESIGNS.items() if family.startswith(names)), family)
 
 
 def contest(study: Study, one: str, two: str, places: list[int]) -> dict[str, str]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
+from iaside_onnx.mathematics.correlation import correlation_matrix
 from iaside_onnx.mathematics.score import resampled_means
 
 LEAST_FAMILIES = 8
@@ -45,16 +45,32 @@ def effective_number(shares: NDArray[Any]) -> NDArray[np.float64]:
 
 def spearman(first: NDArray[Any], second: NDArray[Any]) -> Any:
     """Rank correlation along the last axis; NaN where either is constant."""
-    ranks = [rankdata(each, axis=-1) for each in (first, second)]
-    one, two = (each - each.mean(axis=-1, keepdims=True) for each in ranks)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (one * two).sum(-1) / np.sqrt((one**2).sum(-1) * (two**2).sum(-1))
+    return correlation_matrix(np.stack([first, second], axis=-2))[..., 0, 1]
 
 
 def resampled_spearman(first: Array, second: Array, drawn: NDArray[np.int64]) -> Array:
     """The correlation, then those of resampled networks; where one is constant it is 0."""
     values = spearman(first[drawn], second[drawn])
     return np.nan_to_num(np.concatenate([[spearman(first, second)], values]))
+
+
+def resampled_groups(
+    predictors: Sequence[Array], outcomes: Sequence[Array], groups: Sequence[str]
+) -> Array:
+    """Correlations of each predictor with each outcome, shape (1 + resamples, k, outcomes).
+
+    The first row is of the networks as they are; the others resample groups with all their
+    networks. Where one is constant it is 0.
+    """
+    rows = np.array([*predictors, *outcomes], np.float64)
+    members = [np.flatnonzero(np.array(groups) == name) for name in sorted(set(groups))]
+    resamples = [np.arange(rows.shape[1])]
+    resamples += [
+        np.concatenate([members[at] for at in drawn]) for drawn in drawn_families(len(members))
+    ]
+    count = len(predictors)
+    values = [correlation_matrix(rows[:, some])[:count, count:] for some in resamples]
+    return np.nan_to_num(np.array(values))
 
 
 def drawn_families(families: int) -> NDArray[np.int64]:

@@ -147,11 +147,12 @@ def chosen() -> str:
     """What one half of the networks chooses, on the other half."""
     numbers = ("confirming half", "as published, confirming half", "chosen less published")
     return table(
-        ("outcome", "chosen", "choosing half", *numbers),
+        ("outcome", "chosen", "alike", "choosing half", *numbers),
         (
             (
                 row["outcome"],
                 f"{row['game']}, {row['value']}, beta {row['beta']}",
+                row["alike"],
                 row["choosing half"],
                 *(_with_ends(row, name) for name in numbers),
             )

@@ -161,22 +161,26 @@ def _with(setting: Setting, column: str, value: Any) -> Setting:
 
 
 def _chosen(study: Study) -> Cells:
-    """For each outcome the settings that win on one half; what they and those published give."""
+    """For each outcome the settings that win on one half; what they and those published give.
+
+    Of those that win alike the first of the grid is taken; ``alike`` counts them.
+    """
     choose, confirm = study.halves
     rows = study.settings(BETAS)
     scores = [study.score(row) for row in rows]
     published = study.score(Setting(PUBLISHED))
     columns = ["confirming half", "as published, confirming half", "chosen less published"]
-    table = [["outcome", "game", "value", "beta", "choosing half", *_heads(columns)]]
+    table = [["outcome", "game", "value", "beta", "alike", "choosing half", *_heads(columns)]]
     for name, outcome in study.outcomes.items():
-        found = [spearman(score[choose], outcome[choose]) for score in scores]
+        found = np.round([spearman(score[choose], outcome[choose]) for score in scores], 9)
         best = int(np.argmin(found))
+        alike = str(np.count_nonzero(found == found[best]))
         mine, theirs, of = scores[best][confirm], published[confirm], outcome[confirm]
         cells = _with_ends(
             [correlation(mine, of), correlation(theirs, of), difference(mine, theirs, of)]
         )
         setting = rows[best]
-        head = [name, setting.game.name, setting.value, str(setting.beta)]
+        head = [name, setting.game.name, setting.value, str(setting.beta), alike]
         table.append([*head, signed(found[best]), *cells])
     return table
 
