@@ -167,7 +167,10 @@ def test_class_names_below_a_header_of_other_columns_are_refused(tmp_path, text)
         ("n.csv", "name,kind\ncat,a\n,\ndog,b\n", None),
         ("n.csv", 'name\n"cat"\n""\n"dog"\n', None),
         ("n.tsv", "name\tkind\ncat\ta\n\t\ndog\tb\n", None),
-        ("n.csv", "id,name\n0,cat\n,\n1,dog\n", None),
+        ("n.csv", "id,name\n1,dog\n,\n0,cat\n,\n", ["cat", "dog"]),
+        ("n.csv", "dog,1\ncat,0\n,\n", ["cat", "dog"]),
+        ("n.tsv", "cat\t\ndog\t\n", ["cat", "dog"]),
+        ("n.csv", "name,kind\ncat,a\n,\n", None),
         ("n.json", '["cat", "", "dog"]', None),
         ("n.csv", 'name,kind\n"giant\npanda",a\n\n   \ndog,b\n', ["giant panda", "dog"]),
     ],
@@ -179,6 +182,12 @@ def test_a_class_without_a_name_keeps_its_place(tmp_path, file, text, names):
             read_class_names(tmp_path / file)
     else:
         assert read_class_names(tmp_path / file) == names
+
+
+def test_numbers_of_some_classes_alone_leave_the_order_open(tmp_path):
+    (tmp_path / "n.csv").write_text("id,name\n2,a\n,b\n0,c\n")
+    with pytest.raises(DataError, match="column 1 has a number for some classes"):
+        read_class_names(tmp_path / "n.csv")
 
 
 def test_an_empty_line_between_names_is_named_before_a_background_class(tmp_path):

@@ -306,6 +306,14 @@ def test_what_was_measured_stands_beside_the_report_that_is_fed_so():
     warm = fed(plain, temperature=1.5)
     assert matched([warm, again], [first, second]) == {0: first, 1: second}
     assert "with another temperature" in first_screen(page([warm], robustness=[first])).text
+    # Right answers do not depend on it, so several reports of one recipe have one measurement.
+    hot = fed(plain, temperature=2.0)
+    for reports in ([plain, warm], [warm, plain], [warm, hot]):
+        assert matched(reports, [first]) == {0: first, 1: first}
+    # One number for all channels is that number for each.
+    each = fed(plain, preprocess={"name": "mine", "mean": [0.3, 0.3, 0.3]})
+    for_all = fed(first, preprocess={"name": "own", "mean": [0.3]})
+    assert matched([each, again], [for_all, second]) == {0: for_all, 1: second}
     # Damage that was measured with another recipe does not explain a report.
     damages = [made_damage()]
     of = {"model": damages[0].model}

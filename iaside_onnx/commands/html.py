@@ -116,7 +116,7 @@ def _of_analysed(measured: Sequence[Any], reports: Sequence[Any]) -> list[Any]:
             fed = any(one_file(each, report) for report in reports)
             say(
                 f"Left out: what was measured of {each.model['path']}: no file of iaside analyze "
-                f"is of that model{' with that preprocessing and output' if fed else ''}",
+                f"is of that model{', fed and read in that way' if fed else ''}",
                 err=True,
             )
     return [each for each, numbers in zip(measured, near, strict=True) if numbers]

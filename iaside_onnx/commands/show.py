@@ -378,8 +378,9 @@ def _measurements_of(
     for path, measurement, numbers in zip(files, given, beside(reports, given), strict=True):
         if not numbers:
             raise click.UsageError(
-                f"{path}: was measured with another preprocessing or output than the analyses of "
-                "its model, and another measurement or analysis is given; leave one out"
+                f"{path}: its model was fed or read in another way (preprocessing, output, "
+                "temperature, provider) than in the analyses, and another measurement or analysis "
+                "is given; leave one out"
             )
         for number in numbers:
             if measured[number] is not None:
@@ -417,7 +418,9 @@ def _analyses_of(
     for (path, report), numbers in zip(analyses, near, strict=True):
         if not numbers:
             which = f"none of the files of iaside {command}"
-            raise click.UsageError(f"{path}: is of a model that {which} is of")
+            raise click.UsageError(
+                f"{path}: is of a model, or a way to feed it, that {which} is of"
+            )
         for number in numbers:
             of[number] = report
     return of

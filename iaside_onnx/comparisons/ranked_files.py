@@ -372,3 +372,7 @@ def _tell_apart(models: Sequence[Entry]) -> None:
     for model in models:
         if again[model.name] > 1:
             model.name = model.files[0]
+    still = Counter(model.name for model in models)
+    for number, model in enumerate(models, 1):
+        if still[model.name] > 1:  # of results in memory
+            model.name = f"{model.name} #{number}"

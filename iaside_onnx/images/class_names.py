@@ -288,9 +288,25 @@ def without_places(lines: list[str]) -> list[str]:
 def _from_rows(path: Path, lines: list[str]) -> list[str] | None:
     first = next(line for line in lines if line.strip())
     delimiter = max("\t;,", key=first.count)
-    rows = [row for _, row in csv_rows(path, lines, delimiter)]
-    if not rows:
+    rows = _full_columns([row for _, row in csv_rows(path, lines, delimiter)])
+    filled = [row for row in rows if any(row)]
+    if not filled:
         return None
+    names, numbered = _in_order(filled)
+    if numbered or len(filled) == len(rows):
+        return names
+    headed = (_NAME_COLUMNS | _INDEX_COLUMNS) & {folded(cell) for cell in filled[0]}
+    return _in_order(rows[rows.index(filled[0]) :] if headed else rows)[0]
+
+
+def _full_columns(rows: list[list[str]]) -> list[list[str]]:
+    """Without the columns at the end that no row has anything in."""
+    wide = max((at for row in rows for at, cell in enumerate(row, 1) if cell), default=0)
+    return [row[: max(wide, 1)] for row in rows]
+
+
+def _in_order(rows: list[list[str]]) -> tuple[list[str] | None, bool]:
+    """Names of a table, None if it is no list of them; and whether numbers in it order them."""
     header = [folded(cell) for cell in rows[0]]
     named = [c for c, cell in enumerate(header) if cell in _NAME_COLUMNS]
     counted = [c for c, cell in enumerate(header) if cell in _INDEX_COLUMNS]
@@ -298,17 +314,25 @@ def _from_rows(path: Path, lines: list[str]) -> list[str] | None:
     if named or counted:
         rows = rows[1:]
     if not rows or any(len(row) != width for row in rows):
-        return None
+        return None, False
     columns = list(zip(*rows, strict=True))
     if width == 1:
-        return list(columns[0])
+        return list(columns[0]), False
     if not (named or counted):  # numbers beside one column of names
         numbers = [c for c, cells in enumerate(columns) if _ordered(cells, cells) is not None]
         texts = [c for c in range(width) if c not in numbers]
         if len(numbers) > 1:
             raise OpenOrderError(_OPEN)
-        return _by_columns(columns, texts[0], numbers) if len(texts) == 1 else None
+        found = _by_columns(columns, texts[0], numbers) if len(texts) == 1 else None
+        return found, bool(numbers)
     digits = [c for c, cells in enumerate(columns) if all(map(_is_place, cells))]
+    for c in counted:
+        if c not in digits and any(map(_is_place, columns[c])):
+            raise OpenOrderError(
+                f"column {c + 1} has a number for some classes and none for others, so the order "
+                "of the classes is open: fill it, or leave it out where the rows stand in the "
+                "model's order"
+            )
     indices = [c for c in counted if c in digits]
     texts = [c for c in named if c not in digits]
     if not indices and texts:  # a number that is called the label, beside its name
@@ -316,7 +340,8 @@ def _from_rows(path: Path, lines: list[str]) -> list[str] | None:
     others = [c for c in range(width) if c not in digits and c not in counted]
     candidates = [*texts, *(c for c in named if c not in indices)]
     candidates += others if len(others) == 1 else []
-    return _by_columns(columns, candidates[0], indices) if candidates else None
+    found = _by_columns(columns, candidates[0], indices) if candidates else None
+    return found, bool(indices)
 
 
 def _by_columns(columns: list[tuple[str, ...]], name: int, indices: list[int]) -> list[str]:

@@ -89,6 +89,9 @@ def _read(path: Path) -> Sequence[Any] | Mapping[str, Any]:
     rows = [row for _, row in csv_rows(path, text.splitlines())]
     if rows and folded(rows[0][-1]) in _HEADERS:
         rows = rows[1:]
+    filled = [row for row in rows if any(row)]
+    if filled and len(filled[0]) == 2:  # they go by name, not by the places of rows
+        rows = filled
     if not rows or len({len(row) for row in rows}) > 1 or len(rows[0]) > 2:
         raise DataError(
             f"{path}: is no list of thresholds: a number a line in the model's order, or lines "

@@ -90,7 +90,8 @@ def _kept(group: GroupVerdict, keep: float) -> str:
     value, low, high = map(points_kept, (kept.value, kept.low, kept.high))
     if value == "?":
         return "not known"
-    text, until = unbroken(f"{value} % [{low}, {high}]"), group.open_until(keep)
+    ends = f"[{low}, {high}]" if (low, high) != ("?", "?") else "by an interval without bounds"
+    text, until = unbroken(f"{value} % {ends}"), group.open_until(keep)
     return text if until is None else unbroken(f"{text}, as weakest up to {until}")
 
 

@@ -92,11 +92,12 @@ def said_of_files(results: Sequence[Any], names: Sequence[str]) -> list[str]:
 def beside(results: Sequence[Any], measured: Sequence[Any]) -> list[list[int]]:
     """For each measurement the numbers of the results that it stands beside.
 
-    Those are of its subject. Where there is none, and the results leave no choice, they are of its
-    file alone: first those of the same recipe, then any; whether that is so `fed_otherwise` tells.
+    Those are of its subject, first those of the same labels or own answers. Where there is none,
+    and the results leave no choice, they are of its file alone: first those of the same recipe,
+    then any; whether that is so `fed_otherwise` tells.
     """
     found: list[list[int]] = [[] for _ in measured]
-    for near in (one_subject, _one_recipe, one_file):
+    for near in (_one_question, one_subject, _one_recipe, one_file):
         taken = {number for numbers in found for number in numbers}
         candidates = {
             at: numbers
@@ -112,13 +113,24 @@ def beside(results: Sequence[Any], measured: Sequence[Any]) -> list[list[int]]:
         }
         for at, numbers in candidates.items():
             rivals = [measured[k] for k, own in candidates.items() if set(own) & set(numbers)]
-            if (
-                len(by_subject([results[number] for number in numbers]))
-                == 1
-                == len(by_subject(rivals))
-            ):
+            recipes = _grouped([results[number] for number in numbers], _one_recipe)
+            if len(recipes) == 1 == len(by_subject(rivals)):
                 found[at] = numbers
+    _take_in(found, results, measured)
     return found
+
+
+def _take_in(found: list[list[int]], results: Sequence[Any], measured: Sequence[Any]) -> None:
+    """Let results without a measurement have the only one of their recipe."""
+    taken = {number for numbers in found for number in numbers}
+    for number, result in enumerate(results):
+        near = [at for at, each in enumerate(measured) if _one_recipe(result, each)]
+        if number not in taken and len(near) == 1:
+            found[near[0]] = sorted([*found[near[0]], number])
+
+
+def _one_question(first: Any, other: Any) -> bool:
+    return one_subject(first, other) and first.of_own_answers == other.of_own_answers
 
 
 def _one_recipe(first: Any, other: Any) -> bool:
@@ -139,6 +151,12 @@ def _grouped(results: Sequence[Any], alike: Callable[[Any, Any], bool]) -> list[
 
 
 def _recipe(value: Any) -> Any:
+    """What it does to pixels: not its name, and one number for all channels is that for each."""
     if not isinstance(value, Mapping):
         return value
-    return {key: each for key, each in value.items() if key != "name"}
+    recipe = {key: each for key, each in value.items() if key != "name"}
+    for key in {"mean", "std"} & recipe.keys():
+        numbers = recipe[key]
+        if isinstance(numbers, list | tuple) and all(each == numbers[0] for each in numbers):
+            recipe[key] = next(iter(numbers), None)
+    return recipe

@@ -141,10 +141,13 @@ class GroupVerdict:
         return (self.high - self.low) / 2
 
     def open_until(self, keep: float) -> str | None:
-        """Up to where the rule leaves open what is kept, where the interval alone would decide."""
+        """Up to where the rule leaves open what is kept, where the interval alone would decide.
+
+        None too where the rule has no bound.
+        """
         if self.verdict != UNDECIDED or not self.weakest_kept.high < keep <= self.rule_high:
             return None
-        return f"{100 * self.rule_high:.0f} %"
+        return f"{100 * self.rule_high:.0f} %" if np.isfinite(self.rule_high) else None
 
     def json(self, *, own_answers: bool = False) -> dict[str, Any]:
         """Plain JSON values; null where nothing bounds an end.
