@@ -16,12 +16,14 @@ from typing import Any, BinaryIO
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
+
+from .graph import model
 
 # Channels that a fire module squeezes to, and those of each of its two expansions; None: a pooling.
 _FIRES = ((16, 64), (16, 64), (32, 128), None, (32, 128), (48, 192), (48, 192), (64, 256), None,
           (64, 256))  # fmt: skip
-_CLASSES, _SIDE, _OPSET = 1000, 227, 17
+_CLASSES, _SIDE = 1000, 227
 Weights = NDArray[np.float32]
 
 
@@ -93,17 +95,7 @@ def write(source: Path, target: Path) -> None:
         for (name, _), both in zip(graph.shapes, held, strict=True)
         for kind, values in zip(("weight", "bias"), both, strict=True)
     ]
-    proto = helper.make_model(
-        helper.make_graph(
-            graph.nodes, "squeezenet1.0",
-            [helper.make_tensor_value_info("data", TensorProto.FLOAT, ["batch", 3, _SIDE, _SIDE])],
-            [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", _CLASSES])],
-            weights,
-        ),
-        opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=8,
-    )  # fmt: skip
-    onnx.checker.check_model(proto, full_check=True)
-    onnx.save(proto, target)
+    onnx.save(model("squeezenet1.0", _SIDE, _CLASSES, graph.nodes, weights), target)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+
+from .graph import Graph, model
 
 # Channels of the blocks of a level, and how many blocks; all levels but the first begin by halving.
 _LEVELS = ((64, 3), (128, 4), (256, 6), (512, 3))
-_CLASSES, _SIDE, _OPSET = 1000, 227, 17
+_CLASSES, _SIDE = 1000, 227
 Weights = NDArray[np.float32]
 
 
@@ -61,22 +62,12 @@ class File:
         return found
 
 
-class _Graph:
-    """Nodes and weights, with each scale taken into the convolution before it."""
+class _Graph(Graph):
+    """Layers of a file, with each scale taken into the convolution before it."""
 
     def __init__(self, file: File) -> None:
+        super().__init__()
         self.file = file
-        self.nodes: list[onnx.NodeProto] = []
-        self.weights: list[onnx.TensorProto] = []
-
-    def node(self, kind: str, *fed: str, **options: object) -> str:
-        name = f"{kind.lower()}{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(fed), [name], **options))
-        return name
-
-    def weight(self, name: str, values: NDArray[np.generic]) -> str:
-        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
 
     def conv(self, fed: str, given: int, made: int, side: int, *, stride: int) -> str:
         name = f"layer{len(self.weights)}"
@@ -86,8 +77,8 @@ class _Graph:
         kernel = kernel.reshape(made, given, side, side) * scale[:, None, None, None]
         pad = side // 2 if stride == 1 else 0
         return self.node(
-            "Conv", fed, self.weight(f"{name}.weight", kernel),
-            self.weight(f"{name}.bias", bias * scale + shift),
+            "Conv", fed, self.hold(f"{name}.weight", kernel),
+            self.hold(f"{name}.bias", bias * scale + shift),
             pads=[pad] * 4, strides=[stride] * 2,
         )  # fmt: skip
 
@@ -97,7 +88,7 @@ class _Graph:
         if halved:
             fed = self.node("AveragePool", fed, kernel_shape=[2, 2], strides=[2, 2])
             sizes = np.array([0, 0, 0, 0, 0, made - given, 0, 0], np.int64)
-            fed = self.node("Pad", fed, self.weight(f"channels{made}", sizes))
+            fed = self.node("Pad", fed, self.hold(f"channels{made}", sizes))
         return self.node("Relu", self.node("Add", last, fed))
 
 
@@ -113,21 +104,9 @@ def network(held: bytes) -> tuple[onnx.ModelProto, list[str]]:
             channels = made
     last = graph.node("Flatten", graph.node("GlobalAveragePool", last))
     held_last = graph.file.array("fc_2", sizes=2).reshape(channels + 1, _CLASSES)
-    graph.nodes.append(helper.make_node(
-        "Gemm", [last, graph.weight("last.weight", held_last[:-1]),
-                 graph.weight("last.bias", held_last[-1])], ["scores"],
-    ))  # fmt: skip
-    proto = helper.make_model(
-        helper.make_graph(
-            graph.nodes, "resnet34",
-            [helper.make_tensor_value_info("data", TensorProto.FLOAT, ["batch", 3, _SIDE, _SIDE])],
-            [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", _CLASSES])],
-            graph.weights,
-        ),
-        opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=8,
-    )  # fmt: skip
-    onnx.checker.check_model(proto, full_check=True)
-    return proto, graph.file.names()
+    weight, bias = graph.hold("last.weight", held_last[:-1]), graph.hold("last.bias", held_last[-1])
+    graph.linear_head(last, weight, bias)
+    return model("resnet34", _SIDE, _CLASSES, graph.nodes, graph.weights), graph.file.names()
 
 
 if __name__ == "__main__":

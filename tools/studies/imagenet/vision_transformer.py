@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 from scipy.io import loadmat
 
+from .graph import Graph, model
+
 _BLOCKS, _HEADS, _WIDTH, _PATCH, _SIDE, _CLASSES = 12, 3, 192, 16, 224, 1000
-_EPSILON, _OPSET = 1e-6, 17
+_EPSILON = 1e-6
 Weights = NDArray[np.float32]
 
 
@@ -54,29 +55,19 @@ def array(file: Path) -> Weights:
     raise ValueError(f"{file}: its length is not that of an array of the sizes that it tells")
 
 
-class _Graph:
-    """Nodes, and the weights of a folder."""
+class _Graph(Graph):
+    """Layers whose weights lie in a folder."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self.folder = folder
-        self.nodes: list[onnx.NodeProto] = []
-        self.weights: list[onnx.TensorProto] = []
-
-    def node(self, kind: str, *fed: str, **options: object) -> str:
-        name = f"{kind.lower()}{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(fed), [name], **options))
-        return name
 
     def constant(self, values: object, kind: type[np.generic] = np.float32) -> str:
-        return self._weight(f"constant{len(self.weights)}", np.array(values, kind))
+        return self.hold(f"constant{len(self.weights)}", np.array(values, kind))
 
     def weight(self, name: str, *, turned: bool = False) -> str:
         values = array(find(self.folder, name))
-        return self._weight(name, values.T if turned else values)
-
-    def _weight(self, name: str, values: NDArray[np.generic]) -> str:
-        self.weights.append(numpy_helper.from_array(np.array(values, order="C"), name))
-        return name
+        return self.hold(name, values.T if turned else values)
 
     def norm(self, fed: str, name: str) -> str:
         return self.node(
@@ -133,21 +124,8 @@ def network(folder: Path) -> onnx.ModelProto:
     for at in range(_BLOCKS):
         last = graph.block(last, f"blocks_{at}")
     last = graph.node("Gather", graph.norm(last, "norm"), graph.constant(0, np.int64), axis=1)
-    graph.nodes.append(helper.make_node(
-        "Gemm", [last, graph.weight("head_weight", turned=True), graph.weight("head_bias")],
-        ["scores"],
-    ))  # fmt: skip
-    proto = helper.make_model(
-        helper.make_graph(
-            graph.nodes, "vit-tiny",
-            [helper.make_tensor_value_info("data", TensorProto.FLOAT, ["batch", 3, _SIDE, _SIDE])],
-            [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", _CLASSES])],
-            graph.weights,
-        ),
-        opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=8,
-    )  # fmt: skip
-    onnx.checker.check_model(proto, full_check=True)
-    return proto
+    graph.linear_head(last, graph.weight("head_weight", turned=True), graph.weight("head_bias"))
+    return model("vit-tiny", _SIDE, _CLASSES, graph.nodes, graph.weights)
 
 
 if __name__ == "__main__":
