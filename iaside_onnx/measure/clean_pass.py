@@ -224,8 +224,7 @@ def _say_task(subject: Subject, clean: NDArray[np.float32], learned: str) -> Non
     whose = "the model's own answers" if subject.own_answers else "the labels"
     subject.listener.note(
         f"task: {kind.what}; {counted(len(clean), 'image')} are compared with {whose}, mean "
-        f"{kind.quantity} "
-        f"{float(clean.mean()):.3f} on clean images; there is no accuracy"
+        f"{kind.quantity} {float(clean.mean()):.3f} on clean images; there is no accuracy"
     )
     if learned:
         subject.listener.note(learned)

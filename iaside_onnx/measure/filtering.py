@@ -240,8 +240,8 @@ class _Trial:
         total = many * (kinds + tried * (kinds + 1)) + few * (2 * kinds + 1)
         listener.note(
             f"cost: {many} images x ({counted(kinds, 'perturbation')} + {tried} strengths x "
-            f"{kinds + 1}) to "
-            f"choose + {few} images x {2 * kinds + 1} to measure = {total:,} forward passes"
+            f"{kinds + 1}) to choose + {few} images x {2 * kinds + 1} to measure = {total:,} "
+            "forward passes"
         )
         clean = clean_pass(subject, whole_sample=False)
         subject = self.subject = replace(subject, temperature=clean.temperature)

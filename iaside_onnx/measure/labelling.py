@@ -359,8 +359,8 @@ def class_targets(sample: Sample, classifier: Classifier, listener: Listener) ->
         few = counted(len(names), "class", "classes")
         listener.warning(
             f"the images are of {few}, the model has {classes}: they are taken as {places}; if "
-            "that is wrong use "
-            f"{option('class_names')}, {option('labels')} or {option('label_offset')}"
+            f"that is wrong use {option('class_names')}, {option('labels')} or "
+            f"{option('label_offset')}"
         )
     if names is None and not offset and _count_from_one(sample.source.labels, classes):
         listener.warning(

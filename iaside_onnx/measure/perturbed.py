@@ -170,6 +170,5 @@ def _check_names(names: list[str]) -> None:
     if len(names) > MOST_PERTURBATIONS:
         raise UsageError(
             f"{counted(len(names), 'perturbation')}, the most are {MOST_PERTURBATIONS}; choose "
-            "with "
-            f"{option('corruption')}"
+            f"with {option('corruption')}"
         )

@@ -244,8 +244,7 @@ class Robustness(Measurement[RobustnessReport]):
         for attack in self.attacks:
             text += (
                 f", and at most {counted(len(self.chosen), 'image')} x {attack['queries']:,} "
-                "queries = "
-                f"{len(self.chosen) * attack['queries']:,} for {attack['name']} "
+                f"queries = {len(self.chosen) * attack['queries']:,} for {attack['name']} "
                 f"(epsilon {attack['epsilon']:.4g})"
             )
         return text

@@ -72,8 +72,7 @@ def sentence(report: DamageNumbers) -> str:
     if damage.low <= 0 <= damage.high:
         return (
             f"{whole}: on {counted(images, 'image')} this cannot be told apart from no damage, "
-            "so no band is "
-            "named."
+            "so no band is named."
         )
     if damage.value < 0:
         gained = Spread(-damage.value, -damage.high, -damage.low)

@@ -207,23 +207,20 @@ def accuracy_reason(right: int, labels: NDArray[np.int64], classes: int, look: s
     if chance == 1.0:
         return (
             f"{_NOT_ABOVE}: all {counted(count, 'image')} are of one class, so that a model that "
-            "always "
-            "answers it would be right; audit images of several classes"
+            "always answers it would be right; audit images of several classes"
         )
     share = right / count
     if share > chance:
         return (
             f"{_NOT_ABOVE}: whether it is cannot be decided from {counted(count, 'image')}, of "
-            f"which {right} "
-            f"are right (lower 95% end {low:.3f}; guessing would get {chance:.3f}); "
+            f"which {right} are right (lower 95% end {low:.3f}; guessing would get {chance:.3f}); "
             f"{enough_in_words(count, share - low, share - chance)}, unless the "
             f"preprocessing is wrong ({look})"
         )
     return (
         f"{_CHANCE}: {right} of {counted(count, 'image')} are right, and guessing would get "
-        f"{chance:.3f}; "
-        f"preprocessing, channel order, class order or label offset is probably wrong; {look} "
-        "finds out which (then --preprocess, --labels, --label-offset)"
+        f"{chance:.3f}; preprocessing, channel order, class order or label offset is probably "
+        f"wrong; {look} finds out which (then --preprocess, --labels, --label-offset)"
     )
 
 

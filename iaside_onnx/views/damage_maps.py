@@ -163,8 +163,8 @@ def draw_together(axes: Axes, reports: Sequence[DamageReport], names: Sequence[s
     note = (
         f"{both_ends(names[0], 40)}, {one_line(perturbation_name(report.settings['perturbation']))}"
         f", {counted(len(report.labels), 'image')}; interactions in {report.unit}; orange: the "
-        "damage needs "
-        "both bands perturbed, violet: either does it alone, grey: an interval, of all pairs "
+        "damage needs both bands perturbed, violet: either does it alone, grey: an interval, of "
+        "all pairs "
         "together, that holds 0"
     )
     title(axes, "Bands that do damage together", _BANDS, "band", note)
