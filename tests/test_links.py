@@ -61,10 +61,10 @@ def dead(start, target):
     file = ((ROOT / start).parent / path).resolve() if path else ROOT / start
     if any(file.is_relative_to(each) and not each.exists() for each in LEFT_OUT):
         return None
+    if not file.is_relative_to(ROOT):  # whatever lies there
+        return f"{target}: lies outside of the project"
     if not file.exists():
         return f"{target}: is not there"
-    if not file.is_relative_to(ROOT):
-        return f"{target}: lies outside of the project"
     name = file.relative_to(ROOT).as_posix()
     return f"{target}: has no such heading" if anchor and anchor not in anchors(name) else None
 
@@ -83,7 +83,7 @@ def test_links_lead_somewhere(name):
 def test_dead_links_are_found():
     assert dead("README.md", "docs/none.md") == "docs/none.md: is not there"
     assert dead("README.md", "docs/faq.md#none") == "docs/faq.md#none: has no such heading"
-    assert dead("docs/faq.md", "../../x") == "../../x: is not there"
+    assert dead("docs/faq.md", "../../x") == "../../x: lies outside of the project"
     assert dead("docs/faq.md", "#my-model") is None
     assert links('[a\nb](c.md), [![x](y.png)](z.md) and <img src="d.png">')[::2] == [
         "c.md",
